@@ -1,0 +1,45 @@
+package balancer
+
+import (
+	"math"
+	"time"
+)
+
+// A decaying is a value and the time at which it was that, packed into one
+// word so that both change together without a lock.
+type decaying struct {
+	value float32
+	stamp uint32 // milliseconds, see coarseNow
+}
+
+func unpack(word uint64) decaying {
+	return decaying{value: math.Float32frombits(uint32(word >> 32)), stamp: uint32(word)}
+}
+
+func (d decaying) pack() uint64 {
+	return uint64(math.Float32bits(d.value))<<32 | uint64(d.stamp)
+}
+
+// age returns the seconds since the value was set. Stamps wrap after 49 days,
+// and a concurrent writer may have set one that lies ahead of now.
+func (d decaying) age(now uint32) float64 {
+	return float64(max(0, int32(now-d.stamp))) / 1000
+}
+
+// at returns what is left of the value now: 1/e of it after each tau.
+func (d decaying) at(now uint32, tau time.Duration) float64 {
+	if d.value == 0 {
+		return 0
+	}
+	age := d.age(now)
+	if age == 0 {
+		return float64(d.value)
+	}
+	return float64(d.value) * math.Exp(-age/tau.Seconds())
+}
+
+var base = time.Now()
+
+// coarseNow returns a monotonic clock in milliseconds, of which only
+// differences mean anything.
+func coarseNow() uint32 { return uint32(time.Since(base) / time.Millisecond) }

@@ -1,0 +1,3 @@
+// Package balancer chooses, for each attempt of a call, one endpoint of a
+// service.
+package balancer

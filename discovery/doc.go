@@ -1,0 +1,2 @@
+// Package discovery says who runs where.
+package discovery
