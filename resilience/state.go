@@ -1,0 +1,29 @@
+package resilience
+
+import "fmt"
+
+// A State is the state of a [Breaker].
+type State uint8
+
+const (
+	// Closed: calls pass and their outcomes are counted.
+	Closed State = iota
+	// Open: calls should go elsewhere.
+	Open
+	// HalfOpen: the time of rest is over; a trial decides.
+	HalfOpen
+)
+
+// String returns "closed", "open" or "half-open".
+func (s State) String() string {
+	switch s {
+	case Closed:
+		return "closed"
+	case Open:
+		return "open"
+	case HalfOpen:
+		return "half-open"
+	default:
+		return fmt.Sprintf("state %d", uint8(s))
+	}
+}
