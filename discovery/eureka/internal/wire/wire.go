@@ -1,5 +1,3 @@
-// Package wire is the format in which Eureka servers and clients write
-// instances, applications and registries: JSON and XML.
 package wire
 
 // A Status is the state of an instance.
@@ -24,18 +22,19 @@ const (
 	Deleted  Action = "DELETED"
 )
 
-// An Instance is one copy of an application.
+// An Instance is one copy of an application. Strings that are empty, numbers
+// that are zero and maps without entries stand for members that are absent.
 type Instance struct {
-	InstanceID                    string
+	InstanceID                    string // see [Instance.ID]
 	HostName                      string
 	App                           string
 	AppGroupName                  string
 	IPAddr                        string
-	Status                        Status
-	OverriddenStatus              Status
+	Status                        Status // a word that Eureka does not know is read as Unknown
+	OverriddenStatus              Status // read as Unknown when absent: nobody has overridden the status
 	Port                          Port
 	SecurePort                    Port
-	CountryID                     int
+	CountryID                     int // without meaning; read and written as 1 when absent
 	DataCenter                    DataCenter
 	Lease                         Lease
 	Metadata                      map[string]string
@@ -47,23 +46,41 @@ type Instance struct {
 	SecureVIPAddress              string
 	ASGName                       string
 	IsCoordinatingDiscoveryServer bool
-	LastUpdated                   int64 // milliseconds since 1970, by the server's clock
-	LastDirty                     int64 // milliseconds since 1970, by the instance's clock; 0 = absent
-	Action                        Action
+	LastUpdated                   int64  // milliseconds since 1970, by the server's clock
+	LastDirty                     int64  // milliseconds since 1970, by the instance's clock; 0 = absent
+	Action                        Action // a word that Eureka does not know is read as absent
 }
 
-// ID returns the id by which the instance is known inside its application.
-func (in *Instance) ID() string { return in.InstanceID }
+// ID returns the id by which the instance is known inside its application:
+// its InstanceID or, without one, the id that Amazon gave it or, without
+// either, its host name.
+func (in *Instance) ID() string {
+	if in.InstanceID != "" {
+		return in.InstanceID
+	}
+	if id := in.DataCenter.Metadata["instance-id"]; id != "" && in.DataCenter.Name == Amazon {
+		return id
+	}
+	return in.HostName
+}
 
-// A Port is a port number and whether it is to be used.
+// A Port is a port number and whether it is to be used. Where a document does
+// not say whether, the plain port is to be used and the secure port is not.
 type Port struct {
 	Number  int
 	Enabled bool
 }
 
+// The data centers that Eureka knows.
+const (
+	MyOwn   = "MyOwn"
+	Netflix = "Netflix"
+	Amazon  = "Amazon"
+)
+
 // A DataCenter says where an instance runs.
 type DataCenter struct {
-	Name     string            // "MyOwn", "Amazon" or "Netflix"
+	Name     string            // MyOwn, Netflix or Amazon
 	Metadata map[string]string // Amazon only
 }
 

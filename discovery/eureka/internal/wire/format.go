@@ -1,0 +1,164 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+)
+
+// A Format is a way of writing a document.
+type Format int
+
+// The formats.
+const (
+	JSON Format = iota
+	XML
+)
+
+// String returns the format's name.
+func (f Format) String() string {
+	switch f {
+	case JSON:
+		return "JSON"
+	case XML:
+		return "XML"
+	}
+	return fmt.Sprintf("Format(%d)", int(f))
+}
+
+// The names of the three kinds of documents.
+const (
+	rootApplications = "applications"
+	rootApplication  = "application"
+	rootInstance     = "instance"
+)
+
+// MarshalApplications writes a registry, or a part of one.
+func MarshalApplications(a Applications, f Format) ([]byte, error) {
+	return marshal(rootApplications, writeApplications(a), f)
+}
+
+// MarshalApplication writes one application.
+func MarshalApplication(a Application, f Format) ([]byte, error) {
+	return marshal(rootApplication, writeApplication(a), f)
+}
+
+// MarshalInstance writes one instance.
+func MarshalInstance(in Instance, f Format) ([]byte, error) {
+	return marshal(rootInstance, writeInstance(in), f)
+}
+
+// UnmarshalApplications reads a registry, or a part of one.
+func UnmarshalApplications(data []byte, f Format) (Applications, error) {
+	doc, err := unmarshal[applicationsIn](rootApplications, data, f)
+	if err != nil {
+		return Applications{}, err
+	}
+	return doc.read()
+}
+
+// UnmarshalApplication reads one application.
+func UnmarshalApplication(data []byte, f Format) (Application, error) {
+	doc, err := unmarshal[applicationIn](rootApplication, data, f)
+	if err != nil {
+		return Application{}, err
+	}
+	return doc.read()
+}
+
+// UnmarshalInstance reads one instance.
+func UnmarshalInstance(data []byte, f Format) (Instance, error) {
+	doc, err := unmarshal[instanceIn](rootInstance, data, f)
+	if err != nil {
+		return Instance{}, err
+	}
+	return doc.read()
+}
+
+func marshal(root string, doc any, f Format) ([]byte, error) {
+	var b bytes.Buffer
+	switch f {
+	case JSON:
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(map[string]any{root: doc}); err != nil {
+			return nil, fmt.Errorf("wire: write %s as JSON: %v", root, err)
+		}
+		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	case XML:
+		start := xml.StartElement{Name: xml.Name{Local: root}}
+		if err := xml.NewEncoder(&b).EncodeElement(doc, start); err != nil {
+			return nil, fmt.Errorf("wire: write %s as XML: %v", root, err)
+		}
+		return b.Bytes(), nil
+	}
+	return nil, fmt.Errorf("wire: write %s: unknown format %v", root, f)
+}
+
+func unmarshal[T any](root string, data []byte, f Format) (*T, error) {
+	switch f {
+	case JSON:
+		var doc map[string]json.RawMessage
+		if err := json.Unmarshal(data, &doc); err != nil {
+			return nil, jsonError(root, err)
+		}
+		body, ok := doc[root]
+		if !ok {
+			return nil, fmt.Errorf("wire: read %s: no member of that name at the root", root)
+		}
+		if string(body) == "null" {
+			return nil, fmt.Errorf("wire: read %s: null", root)
+		}
+		v := new(T)
+		if err := json.Unmarshal(body, v); err != nil {
+			return nil, jsonError(root, err)
+		}
+		return v, nil
+	case XML:
+		v := new(T)
+		d := xml.NewDecoder(bytes.NewReader(data))
+		start, err := rootElement(d)
+		if err != nil {
+			return nil, xmlError(root, d, err)
+		}
+		if start.Name.Local != root {
+			return nil, fmt.Errorf("wire: read %s: the root is %.40q", root, start.Name.Local)
+		}
+		if err := d.DecodeElement(v, &start); err != nil {
+			return nil, xmlError(root, d, err)
+		}
+		return v, nil
+	}
+	return nil, fmt.Errorf("wire: read %s: unknown format %v", root, f)
+}
+
+func rootElement(d *xml.Decoder) (xml.StartElement, error) {
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return xml.StartElement{}, err
+		}
+		if start, ok := t.(xml.StartElement); ok {
+			return start, nil
+		}
+	}
+}
+
+func jsonError(root string, err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "" {
+			return fmt.Errorf("wire: read %s: unexpected %s", root, wrong.Value)
+		}
+		return fmt.Errorf("wire: read %s: %s: unexpected %s", root, wrong.Field, wrong.Value)
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("wire: read %s: byte %d: %v", root, syntax.Offset, syntax)
+	}
+	return fmt.Errorf("wire: read %s: %v", root, err)
+}
+
+func xmlError(root string, d *xml.Decoder, err error) error {
+	return fmt.Errorf("wire: read %s: byte %d: %v", root, d.InputOffset(), err)
+}
