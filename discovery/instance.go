@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -63,14 +64,15 @@ func (in Instance) Equal(other Instance) bool {
 }
 
 // Validate reports what keeps the instance from being called: an address that
-// is no host:port, or a scheme other than "http" and "https". The error names
-// the instance.
+// is no host:port (the host an IP address or a DNS name in ASCII, the port a
+// number from 1 to 65535), or a scheme other than "http" and "https". The error
+// names the instance.
 func (in Instance) Validate() error {
 	host, port, err := net.SplitHostPort(in.Addr)
 	if err != nil {
 		return fmt.Errorf("discovery: instance %q: address %q is not host:port", in.ID, in.Addr)
 	}
-	if host == "" || strings.ContainsAny(host, "/?#@ \t\r\n") {
+	if !usableHost(host) {
 		return fmt.Errorf("discovery: instance %q: address %q has no usable host", in.ID, in.Addr)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -80,6 +82,20 @@ func (in Instance) Validate() error {
 		return fmt.Errorf("discovery: instance %q: scheme %q is neither http nor https", in.ID, in.Scheme)
 	}
 	return nil
+}
+
+// usableHost reports whether host can be dialed, and written into a URL: an IP
+// address, or a name of the characters that DNS names have.
+func usableHost(host string) bool {
+	name := host
+	if ip, err := netip.ParseAddr(host); err == nil {
+		name = ip.Zone()
+	} else if host == "" {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
+	})
 }
 
 // Addrs returns one instance for each address: the shortest way to write a
