@@ -26,16 +26,21 @@ func (d decaying) age(now uint32) float64 {
 	return float64(max(0, int32(now-d.stamp))) / 1000
 }
 
-// at returns what is left of the value now: 1/e of it after each tau.
+// at returns what is left of the value now.
 func (d decaying) at(now uint32, tau time.Duration) float64 {
 	if d.value == 0 {
 		return 0
 	}
+	return float64(d.value) * d.left(now, tau)
+}
+
+// left returns the share of the value that is left now: 1/e after each tau.
+func (d decaying) left(now uint32, tau time.Duration) float64 {
 	age := d.age(now)
 	if age == 0 {
-		return float64(d.value)
+		return 1
 	}
-	return float64(d.value) * math.Exp(-age/tau.Seconds())
+	return math.Exp(-age / tau.Seconds())
 }
 
 var base = time.Now()

@@ -21,6 +21,10 @@ const (
 	failurePenalty = 10
 	penaltyTau     = 5 * time.Second
 
+	// ignoredPenalty is what an attempt without a result adds to the penalty
+	// of an endpoint that has never answered.
+	ignoredPenalty = 1
+
 	// retiredBias is added to the in-flight count when an endpoint is
 	// retired, which makes it negative for as long as calls can be in flight.
 	retiredBias = math.MinInt64 / 2
@@ -117,7 +121,8 @@ func (e *Endpoint) InFlight() int64 {
 
 // Retire makes Begin report false from now on, and calls onIdle once, as soon
 // as nothing is in flight any more: at once if nothing is, else from the last
-// End. Only the first call counts; it reports whether it was the first.
+// End. OnIdle may be nil. Only the first call of Retire counts; it reports
+// whether it was the first.
 func (e *Endpoint) Retire(onIdle func()) bool {
 	if !e.onIdle.CompareAndSwap(nil, &onIdle) {
 		return false
@@ -131,73 +136,78 @@ func (e *Endpoint) Retire(onIdle func()) bool {
 // idle runs the function of Retire. A Begin that came too late can make the
 // count touch zero twice, hence the sentinel.
 func (e *Endpoint) idle() {
-	if f := e.onIdle.Swap(&idled); f != nil && f != &idled {
+	if f := e.onIdle.Swap(&idled); f != nil && *f != nil {
 		(*f)()
 	}
 }
 
-var idled = func() {}
+var idled func()
 
 // Observe records how an attempt went. Latency is the time from its start to
 // the response's header or to the failure.
 //
-// A success is a sample of the latency average. A failure or an ignored
-// attempt counts only if it was slower than the average, because then it
-// proves that the endpoint takes at least that long; a fast failure proves
-// nothing, and must not make the endpoint attractive. A failure raises the
-// endpoint's penalty, a success halves it.
+// A success is a sample of the latency average, and halves the penalty. A
+// failure raises the penalty. As for latency, failed and ignored attempts only
+// prove that the endpoint takes at least that long: they can raise the average
+// but not lower it, nor be the first sample, so a fast failure never makes an
+// endpoint attractive. They do end the fading of the average, which is there
+// to have an endpoint tried again. An ignored attempt on an endpoint without
+// any sample adds a little to the penalty, lest it be tried for ever to no
+// avail.
 func (e *Endpoint) Observe(outcome Outcome, latency time.Duration) {
 	now := coarseNow()
 	switch outcome {
 	case Success:
-		e.observeLatency(now, latency, false)
+		e.observeLatency(now, latency)
 		if e.penalty.Load() != 0 {
-			e.update(&e.penalty, now, penaltyTau, func(p float64) float64 { return p / 2 })
+			e.punish(now, 0.5, 0)
 		}
 	case Failure:
-		e.observeLatency(now, latency, true)
-		e.update(&e.penalty, now, penaltyTau, func(p float64) float64 { return p + failurePenalty })
+		e.atLeast(now, latency)
+		e.punish(now, 1, failurePenalty)
 	case Ignored:
-		e.observeLatency(now, latency, true)
+		if !e.atLeast(now, latency) {
+			e.punish(now, 1, ignoredPenalty)
+		}
 	}
 }
 
 // Latency returns the decaying peak of the endpoint's latency (peak EWMA, as
 // in Finagle): a slower answer than the average replaces it at once, faster
-// ones pull it down over about ten seconds, and without any answer it fades to
-// zero, so that an endpoint that once was slow is tried again. Zero means that
-// nothing has been measured, or nothing for a long time.
+// ones pull it down over about ten seconds, and while nothing is tried it fades
+// towards zero, so that an endpoint that once was slow is tried again. Zero
+// means that nothing has been measured, or nothing for a long time.
 func (e *Endpoint) Latency() time.Duration {
-	return time.Duration(unpack(e.latency.Load()).at(coarseNow(), latencyTau))
+	return time.Duration(e.latencyAt(coarseNow()))
 }
 
 // Penalty returns the factor by which recent failures make the endpoint look
 // slower than it is: 1 without any, 11 right after one, fading over about five
 // seconds and halved by every success.
-func (e *Endpoint) Penalty() float64 {
-	word := e.penalty.Load()
-	if word == 0 {
-		return 1
-	}
-	return 1 + unpack(word).at(coarseNow(), penaltyTau)
+func (e *Endpoint) Penalty() float64 { return e.penaltyAt(coarseNow()) }
+
+func (e *Endpoint) latencyAt(now uint32) float64 {
+	return unpack(e.latency.Load()).at(now, latencyTau)
 }
 
-func (e *Endpoint) observeLatency(now uint32, latency time.Duration, onlyIfSlower bool) {
+func (e *Endpoint) penaltyAt(now uint32) float64 {
+	return 1 + unpack(e.penalty.Load()).at(now, penaltyTau)
+}
+
+// tries is how often a word is attempted to be replaced in competition with
+// others: a lost sample is harmless, spinning is not.
+const tries = 3
+
+func (e *Endpoint) observeLatency(now uint32, latency time.Duration) {
 	sample := max(1, float64(latency))
-	for range 3 { // a lost sample is harmless, spinning is not
+	for range tries {
 		old := e.latency.Load()
 		d := unpack(old)
-		current := d.at(now, latencyTau)
-		switch {
-		case sample >= current:
+		left := d.left(now, latencyTau)
+		if faded := float64(d.value) * left; sample > faded {
 			d.value = float32(sample)
-		case onlyIfSlower:
-			return
-		default:
-			// Weighted from the value as it was stored, not as it has faded:
-			// fading is for those who are not tried.
-			w := math.Exp(-d.age(now) / latencyTau.Seconds())
-			d.value = float32(float64(d.value)*w + sample*(1-w))
+		} else {
+			d.value = float32(faded + sample*(1-left))
 		}
 		d.stamp = now
 		if e.latency.CompareAndSwap(old, d.pack()) {
@@ -206,18 +216,35 @@ func (e *Endpoint) observeLatency(now uint32, latency time.Duration, onlyIfSlowe
 	}
 }
 
-func (e *Endpoint) update(word *atomic.Uint64, now uint32, tau time.Duration, f func(float64) float64) {
-	for range 3 {
-		old := word.Load()
-		value := f(unpack(old).at(now, tau))
-		if value < 0.01 { // forgotten: spare the happy path this write
-			value = 0
+// atLeast records that an answer would have taken at least this long. It
+// reports false, having done nothing, if there is no average to compare with.
+func (e *Endpoint) atLeast(now uint32, latency time.Duration) bool {
+	for range tries {
+		old := e.latency.Load()
+		if old == 0 {
+			return false
 		}
-		next := decaying{value: float32(value), stamp: now}
-		if value == 0 {
-			next.stamp = 0
+		d := unpack(old)
+		d.value = max(d.value, float32(latency))
+		d.stamp = now
+		if e.latency.CompareAndSwap(old, d.pack()) {
+			break
 		}
-		if word.CompareAndSwap(old, next.pack()) {
+	}
+	return true
+}
+
+// punish multiplies what is left of the penalty and adds to it.
+func (e *Endpoint) punish(now uint32, factor, more float64) {
+	for range tries {
+		old := e.penalty.Load()
+		next := decaying{stamp: now}
+		next.value = float32(unpack(old).at(now, penaltyTau)*factor + more)
+		word := next.pack()
+		if next.value < 0.01 { // forgotten: spare the next success the write
+			word = 0
+		}
+		if e.penalty.CompareAndSwap(old, word) {
 			return
 		}
 	}

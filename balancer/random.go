@@ -1,0 +1,26 @@
+package balancer
+
+// Random picks each endpoint with the same probability.
+//
+// Use it as the yardstick for other policies, or where calls cost so little
+// that any measuring would cost more. Prefer [RoundRobin] for a single busy
+// client, since chance alone gives the busiest of n endpoints about
+// ln n / ln ln n times its share of a burst, and the policies that look at
+// load for everything else.
+//
+// A pick costs one random number. There is no state, shared or other.
+func Random(set Set) Picker {
+	if len(set.Available) == 0 {
+		return PickerFunc(noEndpoints)
+	}
+	return &random{set.Available}
+}
+
+type random struct{ endpoints []*Endpoint }
+
+func (p *random) Pick(info PickInfo) (*Endpoint, error) {
+	if len(p.endpoints) == 1 {
+		return p.endpoints[0], nil
+	}
+	return one(p.endpoints, info.Tried), nil
+}
