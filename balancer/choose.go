@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 )
@@ -60,8 +61,12 @@ func two(endpoints, tried []*Endpoint) (a, b *Endpoint) {
 }
 
 // distinct returns two different random numbers below n, which is at least 2.
+// Both come from one draw: half of it scaled to n is even enough by far, one
+// part in 400,000 for 10,000 endpoints.
 func distinct(n int) (i, j int) {
-	i, j = rand.IntN(n), rand.IntN(n-1)
+	r := rand.Uint64()
+	i = int(r >> 32 * uint64(n) >> 32)
+	j = int(r & math.MaxUint32 * uint64(n-1) >> 32)
 	if j >= i {
 		j++
 	}

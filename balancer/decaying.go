@@ -20,10 +20,10 @@ func (d decaying) pack() uint64 {
 	return uint64(math.Float32bits(d.value))<<32 | uint64(d.stamp)
 }
 
-// age returns the seconds since the value was set. Stamps wrap after 49 days,
-// and a concurrent writer may have set one that lies ahead of now.
-func (d decaying) age(now uint32) float64 {
-	return float64(max(0, int32(now-d.stamp))) / 1000
+// age returns the time since the value was set. Stamps wrap after 49 days, and
+// a concurrent writer may have set one that lies ahead of now.
+func (d decaying) age(now uint32) time.Duration {
+	return time.Duration(max(0, int32(now-d.stamp))) * time.Millisecond
 }
 
 // at returns what is left of the value now.
@@ -36,11 +36,13 @@ func (d decaying) at(now uint32, tau time.Duration) float64 {
 
 // left returns the share of the value that is left now: 1/e after each tau.
 func (d decaying) left(now uint32, tau time.Duration) float64 {
-	age := d.age(now)
-	if age == 0 {
-		return 1
+	x := float64(d.age(now)) / float64(tau)
+	if x < 0.01 {
+		// The usual case. The series is right to the precision of a float32,
+		// and takes a fraction of the time.
+		return 1 - x + x*x/2
 	}
-	return math.Exp(-age / tau.Seconds())
+	return math.Exp(-x)
 }
 
 var base = time.Now()

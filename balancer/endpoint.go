@@ -56,8 +56,10 @@ type Endpoint struct {
 	onIdle   atomic.Pointer[func()]  // set by Retire, taken by the last End
 	mu       sync.Mutex              // serializes writers of values
 
-	// The fields written on every call have a cache line to themselves.
+	// What is read at every pick and written on every call has a cache line
+	// to itself.
 	_        [64]byte
+	weight   atomic.Uint32 // of instance
 	inFlight atomic.Int64
 	latency  atomic.Uint64 // decaying: value in ns, stamp
 	penalty  atomic.Uint64 // decaying: value, stamp
@@ -70,7 +72,7 @@ type value struct{ key, value any }
 // nothing measured. A transport does this; others need it to test a Policy.
 func NewEndpoint(in discovery.Instance) *Endpoint {
 	e := new(Endpoint)
-	e.instance.Store(&in)
+	e.SetInstance(in)
 	return e
 }
 
@@ -79,7 +81,10 @@ func (e *Endpoint) Instance() discovery.Instance { return *e.instance.Load() }
 
 // SetInstance replaces the facts. The key and the address of an endpoint must
 // stay the same: a copy at another address is another endpoint.
-func (e *Endpoint) SetInstance(in discovery.Instance) { e.instance.Store(&in) }
+func (e *Endpoint) SetInstance(in discovery.Instance) {
+	e.weight.Store(max(1, in.Weight))
+	e.instance.Store(&in)
+}
 
 // Key returns the instance's key, which tells the endpoint from the others of
 // its set and stays the same for its life.
@@ -89,7 +94,7 @@ func (e *Endpoint) Key() string { return e.instance.Load().Key() }
 func (e *Endpoint) Addr() string { return e.instance.Load().Addr }
 
 // Weight returns the instance's weight, at least 1.
-func (e *Endpoint) Weight() uint32 { return max(1, e.instance.Load().Weight) }
+func (e *Endpoint) Weight() uint32 { return e.weight.Load() }
 
 // Begin counts an attempt as in flight and reports true; exactly one End must
 // follow. It reports false, counting nothing, if the endpoint has been
