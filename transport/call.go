@@ -1,0 +1,377 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/resilience"
+)
+
+// maxPicks bounds how often a call picks again because it was given an
+// endpoint that has just been retired.
+const maxPicks = 16
+
+const (
+	// trialPatience is how long a half-open endpoint waits for a call that can
+	// be repeated, and so risks nothing, before any call will do.
+	trialPatience = time.Second
+
+	// A response that is not passed on is read up to drainLimit and for
+	// drainTime at most, so that its connection can be used again.
+	drainLimit = 16 << 10
+	drainTime  = time.Second
+)
+
+// A call is one RoundTrip: what the user asked for, on the stack of whoever
+// did.
+type call struct {
+	service  *service
+	req      *http.Request // the caller's, never modified
+	ctx      context.Context
+	cancel   context.CancelFunc // of the service's timeout, or nil
+	start    time.Time
+	replay   *replay // of a body without GetBody, or nil
+	attempts resilience.Attempts
+	last     *link                // of the last attempt, or nil
+	sent     bool                 // the caller's body has been handed over
+	tried    []*balancer.Endpoint // before the last attempt
+	earlier  []error              // of the attempts before the last
+}
+
+// A result is how an attempt ended.
+type result struct {
+	resp       *http.Response // its body wrapped, or nil
+	err        error
+	repeat     repeat
+	retryAfter time.Duration
+}
+
+// call makes attempts until one is worth returning.
+func (s *service) call(req *http.Request) (*http.Response, error) {
+	if !s.called.Load() { // spare the usual case the write
+		s.called.Store(true)
+	}
+	c := call{service: s, req: req, ctx: req.Context(), start: time.Now(), attempts: s.retry.Start()}
+	if s.cfg.timeout > 0 {
+		c.ctx, c.cancel = context.WithTimeout(c.ctx, s.cfg.timeout)
+	}
+	if bodyNeedsReplay(req) {
+		c.replay = newReplay(req, s.cfg.replayLimit)
+	}
+
+	for {
+		v, err := s.await(c.ctx, req.Cancel)
+		if err != nil || v.err != nil {
+			if err == nil {
+				err = v.err
+			}
+			if err == errForgotten && c.last == nil { //nolint:errorlint // a marker, never wrapped
+				c.release()
+				return nil, errForgotten // RoundTrip looks the name up once more
+			}
+			return c.fail(err, nil)
+		}
+		r := c.attempt(v)
+		again, stopped := c.again(v, &r)
+		switch {
+		case again:
+		case r.err != nil:
+			return c.fail(r.err, stopped)
+		default:
+			return c.succeed(r.resp)
+		}
+	}
+}
+
+// again decides whether there is another attempt, and waits until it is due.
+// If not, it says why not, unless the call cannot be repeated anyway.
+func (c *call) again(v *view, r *result) (again bool, stopped error) {
+	if r.repeat == repeatNever || r.repeat == repeatIdempotent && !idempotent(c.req) || !c.replayable() {
+		return false, nil
+	}
+	if !slices.Contains(c.tried, c.last.endpoint) {
+		c.tried = append(c.tried, c.last.endpoint)
+	}
+	deadline, _ := c.ctx.Deadline()
+	fresh := len(c.tried) < v.size
+	retryAfter := r.retryAfter
+	if fresh && r.resp != nil && r.resp.StatusCode != http.StatusTooManyRequests {
+		retryAfter = 0 // speaks for the copy that said it, not for the others
+	}
+	wait, err := c.attempts.Next(time.Now(), deadline, fresh, retryAfter)
+	if err != nil {
+		return false, err
+	}
+	if r.resp != nil {
+		c.earlier = append(c.earlier, fmt.Errorf("status %d from %s", r.resp.StatusCode, c.last.endpoint.Addr()))
+		c.service.transport.discard(r.resp.Body)
+	} else {
+		c.earlier = append(c.earlier, r.err)
+	}
+	if err := c.sleep(wait); err != nil {
+		*r = result{err: err}
+		return false, nil
+	}
+	return true, nil
+}
+
+// sleep waits, unless the call or the Transport ends before.
+func (c *call) sleep(d time.Duration) error {
+	if d <= 0 {
+		return c.ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	case <-c.req.Cancel:
+		return context.Canceled
+	case <-c.service.transport.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// replayable reports whether the request can be sent once more.
+func (c *call) replayable() bool {
+	switch {
+	case c.req.Body == nil || c.req.Body == http.NoBody:
+		return true
+	case len(c.req.Trailer) > 0: // filled while the body is read: two attempts would share it
+		return false
+	case c.replay != nil:
+		return c.replay.possible()
+	default:
+		return c.req.GetBody != nil
+	}
+}
+
+// attempt sends the call to one endpoint.
+func (c *call) attempt(v *view) result {
+	s := c.service
+	l, trial, err := c.pick(v)
+	if err != nil {
+		return result{err: err}
+	}
+	c.last = l
+	if c.ctx.Err() != nil { // nothing is sent after the deadline
+		l.endpoint.End()
+		trial.Release()
+		return result{err: context.Cause(c.ctx)}
+	}
+	req, timeout, wrapper, err := c.outgoing(l)
+	if err != nil {
+		l.endpoint.End()
+		trial.Release()
+		return result{err: err, repeat: repeatAny}
+	}
+	c.sent = true
+	generation := l.breaker.Generation()
+	start := time.Now()
+	resp, err := l.base.RoundTrip(req)
+	latency := time.Since(start)
+
+	var r result
+	outcome := balancer.Ignored
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close() // a base must not return both
+		}
+		if timeout.expired() && c.ctx.Err() == nil {
+			err = errAttemptTimeout
+		}
+		outcome, r.repeat = c.classifyError(err)
+		r.err = err
+	case resp == nil:
+		outcome, r.err = balancer.Ignored, errNilResponse
+	default:
+		outcome, r.repeat, r.retryAfter = classifyResponse(resp)
+		r.resp = resp
+	}
+	// The trial ends with the header: a body that is never closed must not
+	// keep the breaker waiting.
+	l.observe(outcome, latency, trial, generation)
+	if r.resp != nil {
+		timeout.disarm()
+		resp.Request = c.req
+		c.wrapBody(resp, timeout, wrapper)
+	} else {
+		timeout.end()
+		l.endpoint.End()
+	}
+	if len(s.transport.cfg.hooks) > 0 {
+		c.hookAttempt(l, &r, latency, outcome)
+	}
+	return r
+}
+
+// pick chooses an endpoint and counts the attempt there as in flight.
+func (c *call) pick(v *view) (*link, resilience.Trial, error) {
+	l, trial, err := c.choose(v)
+	if err != nil {
+		return nil, trial, err
+	}
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Pick != nil {
+			h.Pick(PickEvent{
+				Context: c.ctx, Service: c.service.name, Endpoint: l.endpoint,
+				Attempt: c.attempts.Number(), Trial: trial != noTrial,
+			})
+		}
+	}
+	return l, trial, nil
+}
+
+func (c *call) choose(v *view) (*link, resilience.Trial, error) {
+	if len(c.tried) == 0 && len(v.trials) > 0 {
+		if l, trial, ok := c.takeTrial(v); ok {
+			return l, trial, nil
+		}
+	}
+	// A picked endpoint can have been retired since the view was loaded. Then
+	// there is a newer view, which does not have it.
+	for range maxPicks {
+		if v.err != nil {
+			return nil, noTrial, v.err
+		}
+		e, err := v.picker.Pick(balancer.PickInfo{Tried: c.tried})
+		if err != nil {
+			return nil, noTrial, err
+		}
+		if e == nil {
+			break
+		}
+		l := links.Of(e)
+		if l.service != c.service {
+			break
+		}
+		if e.Begin() {
+			var trial resilience.Trial
+			if l.breaker.State() == resilience.HalfOpen { // used although ejected, in a panic
+				trial, _ = l.breaker.Trial()
+			}
+			return l, trial, nil
+		}
+		v = c.service.view.Load()
+	}
+	return nil, noTrial, errNotOurs
+}
+
+// takeTrial gives the call to a half-open endpoint that waits for one.
+func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
+	safe := idempotent(c.req) && c.replayable()
+	for _, l := range v.trials {
+		if waited := time.Since(l.service.born) - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
+			continue
+		}
+		trial, ok := l.breaker.Trial()
+		if !ok {
+			continue
+		}
+		if l.endpoint.Begin() {
+			return l, trial, true
+		}
+		trial.Release()
+	}
+	return nil, noTrial, false
+}
+
+// succeed returns a response, which may be of any status.
+func (c *call) succeed(resp *http.Response) (*http.Response, error) {
+	c.finish()
+	if c.cancel != nil && !endWith(resp, c.cancel) {
+		c.cancel()
+	}
+	if len(c.service.transport.cfg.hooks) > 0 {
+		c.hookCall(resp.StatusCode, nil)
+	}
+	return resp, nil
+}
+
+// fail returns an error that says what happened.
+func (c *call) fail(err, stopped error) (*http.Response, error) {
+	e := &Error{Service: c.service.name, Err: err, Stopped: stopped, Earlier: c.earlier}
+	if c.last != nil {
+		e.Addr = c.last.endpoint.Addr()
+		e.Attempts = c.attempts.Number()
+	}
+	c.finish()
+	c.release()
+	if len(c.service.transport.cfg.hooks) > 0 {
+		c.hookCall(0, e)
+	}
+	return nil, e
+}
+
+// finish says that there is no further attempt, and has the caller's body
+// closed as soon as the last one has let go of it.
+func (c *call) finish() {
+	switch {
+	case c.replay != nil:
+		c.replay.finish()
+	case !c.sent:
+		closeBody(c.req)
+	}
+}
+
+// release frees the call's context.
+func (c *call) release() {
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+func (c *call) hookAttempt(l *link, r *result, latency time.Duration, outcome balancer.Outcome) {
+	event := AttemptEvent{
+		Context: c.ctx, Service: c.service.name, Endpoint: l.endpoint, Attempt: c.attempts.Number(),
+		Err: r.err, Latency: latency, Outcome: outcome,
+	}
+	if r.resp != nil {
+		event.Status = r.resp.StatusCode
+	}
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Attempt != nil {
+			h.Attempt(event)
+		}
+	}
+}
+
+func (c *call) hookCall(status int, err error) {
+	event := CallEvent{
+		Context: c.ctx, Service: c.service.name, Method: c.req.Method,
+		Status: status, Err: err, Latency: time.Since(c.start),
+	}
+	if c.last != nil {
+		event.Endpoint, event.Attempts = c.last.endpoint, c.attempts.Number()
+	}
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Call != nil {
+			h.Call(event)
+		}
+	}
+}
+
+// discard reads what is left of a response that is not passed on, within
+// bounds and while the call goes on, and closes it.
+func (t *Transport) discard(body io.ReadCloser) {
+	if body == http.NoBody {
+		return
+	}
+	drain := func() {
+		timer := time.AfterFunc(drainTime, func() { _ = body.Close() })
+		_, _ = io.CopyN(io.Discard, body, drainLimit)
+		timer.Stop()
+		_ = body.Close()
+	}
+	if !t.start(drain) {
+		_ = body.Close()
+	}
+}

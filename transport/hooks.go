@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/resilience"
+)
+
+// Hooks are functions that a Transport calls as things happen: for metrics,
+// traces and tests. Any may be nil, which costs nothing. They are called
+// concurrently, on the goroutine of the call where there is one and never with
+// a lock held, and should return quickly: calls wait for them. The structs
+// grow over time; name their fields when building one.
+type Hooks struct {
+	// Pick: an endpoint was chosen for an attempt.
+	Pick func(PickEvent)
+	// Attempt: an attempt got its response's header, or failed.
+	Attempt func(AttemptEvent)
+	// Call: RoundTrip returns: with a response, whose body is yet to be read,
+	// or with an error.
+	Call func(CallEvent)
+
+	// EndpointAdded: the registry lists an endpoint that it did not list
+	// before. EndpointRemoved: it does so no longer; attempts in flight there
+	// go on.
+	EndpointAdded   func(EndpointEvent)
+	EndpointRemoved func(EndpointEvent)
+	// EndpointEjected: an endpoint gets no more calls because of what it did
+	// to earlier ones. EndpointRestored: it gets calls again.
+	EndpointEjected  func(EndpointEvent)
+	EndpointRestored func(EndpointEvent)
+	// BreakerChanged: the breaker of an endpoint changed its state. An open
+	// breaker ejects its endpoint, unless too few would be left.
+	BreakerChanged func(BreakerEvent)
+	// RegistryError: the watcher reported an error, the set was empty and is
+	// not believed yet, or an instance was left out because it is invalid.
+	// The last good set stands.
+	RegistryError func(RegistryEvent)
+}
+
+// A PickEvent says which endpoint an attempt goes to.
+type PickEvent struct {
+	Context  context.Context // the call's
+	Service  string
+	Endpoint *balancer.Endpoint
+	Attempt  int // 1 for the first
+	// Trial: the endpoint was ejected and this attempt decides whether it
+	// comes back.
+	Trial bool
+}
+
+// An AttemptEvent says how an attempt went.
+type AttemptEvent struct {
+	Context  context.Context // the call's
+	Service  string
+	Endpoint *balancer.Endpoint
+	Attempt  int           // 1 for the first
+	Status   int           // the response's status code, 0 without response
+	Err      error         // why there was none
+	Latency  time.Duration // until the header, or the failure
+	Outcome  balancer.Outcome
+}
+
+// A CallEvent says how a call went.
+type CallEvent struct {
+	Context  context.Context
+	Service  string
+	Method   string
+	Endpoint *balancer.Endpoint // of the last attempt, nil if there was none
+	Attempts int
+	Status   int           // the response's status code, 0 without response
+	Err      error         // what RoundTrip returns: an *Error, or nil
+	Latency  time.Duration // until RoundTrip returned
+}
+
+// An EndpointEvent names an endpoint to which something happened.
+type EndpointEvent struct {
+	Service  string
+	Endpoint *balancer.Endpoint
+}
+
+// A BreakerEvent says how a breaker changed.
+type BreakerEvent struct {
+	Service  string
+	Endpoint *balancer.Endpoint
+	From, To resilience.State
+}
+
+// A RegistryEvent says what is wrong with what the registry says.
+type RegistryEvent struct {
+	Service string
+	Err     error
+}
+
+type endpointHook int
+
+const (
+	hookAdded endpointHook = iota
+	hookRemoved
+	hookEjected
+	hookRestored
+)
+
+// hookEndpoint tells hooks and, where an operator must know, the log.
+func (s *service) hookEndpoint(what endpointHook, e *balancer.Endpoint) {
+	log := s.transport.cfg.logger
+	attrs := []any{slog.String("service", s.name), slog.String("endpoint", e.Key()), slog.String("addr", e.Addr())}
+	switch what {
+	case hookAdded:
+		log.Debug("endpoint added", attrs...)
+	case hookRemoved:
+		log.Debug("endpoint removed", attrs...)
+	case hookEjected:
+		log.Warn("endpoint ejected: its breaker opened", attrs...)
+	case hookRestored:
+		log.Info("endpoint restored", attrs...)
+	}
+	for _, h := range s.transport.cfg.hooks {
+		if f := [...]func(EndpointEvent){h.EndpointAdded, h.EndpointRemoved, h.EndpointEjected, h.EndpointRestored}[what]; f != nil {
+			f(EndpointEvent{Service: s.name, Endpoint: e})
+		}
+	}
+}
+
+func (s *service) hookRegistryError(err error) {
+	for _, h := range s.transport.cfg.hooks {
+		if h.RegistryError != nil {
+			h.RegistryError(RegistryEvent{Service: s.name, Err: err})
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/internal/memnet"
+	"github.com/namesake-go/namesake/transport"
+)
+
+// A mesh is a registry, copies of services on a network in memory, and a
+// client that calls them by name, all inside one synctest bubble.
+type mesh struct {
+	t        *testing.T
+	net      memnet.Network
+	registry discovery.Memory
+	rt       *transport.Transport
+	client   *http.Client
+
+	mu      sync.Mutex
+	servers []*http.Server
+}
+
+// inMesh runs f in a bubble. The transport gets the network's dialer and logs
+// into the test's log; opts come after.
+func inMesh(t *testing.T, f func(t *testing.T, m *mesh), opts ...transport.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := &mesh{t: t}
+		opts := append([]transport.Option{
+			transport.WithDialContext(m.net.DialContext),
+			transport.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		}, opts...)
+		m.rt = transport.New(&m.registry, opts...)
+		m.client = &http.Client{Transport: m.rt}
+		defer m.close()
+		f(t, m)
+	})
+}
+
+func (m *mesh) close() {
+	require.NoError(m.t, m.rt.Close())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.servers {
+		_ = s.Close()
+	}
+}
+
+// serve starts a server at addr. It does not register it.
+func (m *mesh) serve(addr string, handler http.HandlerFunc) *http.Server {
+	m.t.Helper()
+	l, err := m.net.Listen(addr)
+	require.NoError(m.t, err)
+	s := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	go func() { _ = s.Serve(l) }() // ends with mesh.close
+	m.mu.Lock()
+	m.servers = append(m.servers, s)
+	m.mu.Unlock()
+	return s
+}
+
+// hang makes addr a host that drops packets: dials wait.
+func (m *mesh) hang(addr string) {
+	m.t.Helper()
+	l, err := m.net.Listen(addr)
+	require.NoError(m.t, err)
+	m.t.Cleanup(func() { _ = l.Close() })
+}
+
+// get calls a service and returns the response's status and body.
+func (m *mesh) get(url string) (int, string, error) {
+	return m.do(http.MethodGet, url, nil)
+}
+
+func (m *mesh) do(method, url string, body io.Reader) (int, string, error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
+	require.NoError(m.t, err)
+	resp, err := m.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(data), err
+}
+
+// say answers with the copy's name.
+func say(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }
+}
+
+// answer answers with a status and the copy's name.
+func answer(status int, name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, name)
+	}
+}
+
+func addrs(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("10.0.0.%d:80", i+1)
+	}
+	return list
+}
+
+// trackBody counts how often it is closed.
+type trackBody struct {
+	io.Reader
+	mu     sync.Mutex
+	closes int
+	reads  int
+}
+
+func (b *trackBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	b.reads++
+	closed := b.closes > 0
+	b.mu.Unlock()
+	if closed {
+		return 0, errors.New("read after close")
+	}
+	return b.Reader.Read(p)
+}
+
+func (b *trackBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closes++
+	return nil
+}
+
+func (b *trackBody) closed() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closes
+}
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func newRequest(t testing.TB, method, url, body string) *http.Request {
+	t.Helper()
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(context.Background(), method, url, r)
+	require.NoError(t, err)
+	return req
+}
+
+const forever = 24 * time.Hour

@@ -1,0 +1,283 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/resilience"
+)
+
+// The defaults that are not stated in the packages that use them.
+const (
+	// DefaultDialTimeout bounds a connection attempt. Inside a data center a
+	// connection takes milliseconds; one lost SYN is sent again after 1 s, two
+	// would take 3 s, and by then another endpoint should have been tried.
+	DefaultDialTimeout = 2 * time.Second
+
+	// DefaultRegistryTimeout bounds the wait of the first calls for a
+	// service for the registry's first answer: long enough for one registry
+	// server to be found dead and another to answer.
+	DefaultRegistryTimeout = 10 * time.Second
+
+	// DefaultEmptyGrace is how long an empty set is disbelieved that follows
+	// one which was not empty. A registry that was restarted without its
+	// memory hears from every copy again within a heartbeat, 30 s in Eureka's
+	// default; this is two.
+	DefaultEmptyGrace = time.Minute
+
+	// DefaultReplayLimit is how much of a request body without GetBody is
+	// kept for another attempt. Linkerd's value.
+	DefaultReplayLimit = 64 << 10
+
+	// DefaultPanicThreshold is the share of a set's endpoints that must be
+	// available for health to be believed: at most half of a set is ever left
+	// out. Envoy's and Finagle's value.
+	DefaultPanicThreshold = 0.5
+)
+
+// An Option configures a [Transport].
+type Option interface{ apply(*config) }
+
+// A ServiceOption configures how one service is called with [ForService], or
+// all of them as an Option.
+type ServiceOption interface {
+	Option
+	applyService(*serviceConfig)
+}
+
+type config struct {
+	defaults        serviceConfig
+	services        map[string][]ServiceOption
+	base            http.RoundTripper
+	dial            func(ctx context.Context, network, addr string) (net.Conn, error)
+	dialTimeout     time.Duration
+	registryTimeout time.Duration
+	emptyGrace      time.Duration
+	logger          *slog.Logger
+	hooks           []Hooks
+}
+
+type serviceConfig struct {
+	policy         balancer.Policy
+	retry          resilience.RetryConfig
+	budget         resilience.BudgetConfig
+	breaker        resilience.BreakerConfig
+	panicThreshold float64
+	timeout        time.Duration
+	attemptTimeout time.Duration
+	replayLimit    int
+	tls            *tls.Config
+}
+
+type option func(*config)
+
+func (o option) apply(c *config) { o(c) }
+
+type serviceOption func(*serviceConfig)
+
+func (o serviceOption) apply(c *config)               { o(&c.defaults) }
+func (o serviceOption) applyService(c *serviceConfig) { o(c) }
+
+func newConfig(opts []Option) *config {
+	c := &config{
+		defaults: serviceConfig{
+			policy:         balancer.PeakEWMA,
+			panicThreshold: DefaultPanicThreshold,
+			replayLimit:    DefaultReplayLimit,
+		},
+		services:        make(map[string][]ServiceOption),
+		dial:            new(net.Dialer).DialContext,
+		dialTimeout:     DefaultDialTimeout,
+		registryTimeout: DefaultRegistryTimeout,
+		emptyGrace:      DefaultEmptyGrace,
+		logger:          slog.Default(),
+	}
+	for _, o := range opts {
+		o.apply(c)
+	}
+	return c
+}
+
+// service returns the configuration of one service: the defaults, whatever the
+// order of options, and over them what ForService says.
+func (c *config) service(name string) *serviceConfig {
+	s := c.defaults
+	for _, o := range c.services[name] {
+		o.applyService(&s)
+	}
+	return &s
+}
+
+// ForService applies options to one service only. They prevail over the same
+// options given for all services, wherever those stand in the list. The name
+// is written as in URLs, in lower case. Several ForService for one name add
+// up.
+func ForService(name string, opts ...ServiceOption) Option {
+	return option(func(c *config) {
+		c.services = maps.Clone(c.services)
+		c.services[name] = append(c.services[name], opts...)
+	})
+}
+
+// WithPolicy sets the policy that chooses an endpoint for each attempt. The
+// default is [balancer.PeakEWMA]: it follows latency and load without any help
+// from the servers.
+func WithPolicy(policy balancer.Policy) ServiceOption {
+	if policy == nil {
+		panic("transport: WithPolicy(nil)")
+	}
+	return serviceOption(func(c *serviceConfig) { c.policy = policy })
+}
+
+// WithRetry sets how calls are repeated that may be: see "Which calls are
+// repeated" in the package's documentation. The zero value means the defaults:
+// three attempts in all, the second without delay if there is an endpoint not
+// tried yet. Attempts: 1 turns retries off.
+func WithRetry(cfg resilience.RetryConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.retry = cfg })
+}
+
+// WithBudget sets how many attempts may be retries, for each service. The zero
+// value means the defaults: 20 % of the calls of the last ten seconds, and
+// three per second.
+func WithBudget(cfg resilience.BudgetConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.budget = cfg })
+}
+
+// WithBreaker sets when an endpoint's breaker opens. The zero value means the
+// defaults: after five failures in a row, or half of at least twenty attempts
+// in ten seconds. A negative ConsecutiveFailures and a negative FailureRatio
+// together turn breakers off.
+func WithBreaker(cfg resilience.BreakerConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.breaker = cfg })
+}
+
+// WithPanicThreshold sets the share of a service's endpoints, from 0 to 1,
+// that must be available for ejections to be respected. With fewer, all are
+// used: when most of a service looks sick, the fault is more likely in the
+// looking, and if not, what is left could not carry the load. The default is
+// [DefaultPanicThreshold]; 0 respects ejections whatever remains, as long as
+// anything does.
+func WithPanicThreshold(share float64) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.panicThreshold = share })
+}
+
+// WithTimeout bounds a call, its response's body included, with all its
+// attempts and waits. It is an additional deadline: the earlier of it and that
+// of the request's context counts. The default, 0, is no bound but the
+// caller's.
+func WithTimeout(d time.Duration) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.timeout = d })
+}
+
+// WithAttemptTimeout bounds the time from an attempt's start to its response's
+// header. An attempt that exceeds it counts as its endpoint's failure, and is
+// repeated elsewhere if the call may be. Reading the body is not bounded by
+// it.
+//
+// The default, 0, is no bound, because no number fits both a lookup of 2 ms
+// and a report of 20 s, and one that is too short turns every slow call into
+// three. An endpoint that stops answering is avoided all the same: the
+// attempts that hang there are load, and PeakEWMA takes the time that they
+// have lasted for its latency when their callers give up. What is lost is the
+// calls that were there already. Set it to a few times the service's 99.9th
+// percentile to save those too.
+func WithAttemptTimeout(d time.Duration) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.attemptTimeout = d })
+}
+
+// WithReplayLimit sets how many bytes of a request body that has no GetBody
+// are kept in memory, so that the call can be repeated. A longer body is sent
+// whole, but the call is not repeated once it has been read past the limit.
+// The default is [DefaultReplayLimit]; 0 keeps nothing.
+func WithReplayLimit(bytes int) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.replayLimit = max(0, bytes) })
+}
+
+// WithTLS sets how https endpoints are called: roots, client certificates,
+// and the ServerName if the certificates bear another name than the service's
+// in the URL. The config is cloned and must not be modified afterwards. The
+// default, nil, verifies the name in the URL against the system's roots. With
+// [WithBase] it has no effect.
+func WithTLS(cfg *tls.Config) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.tls = cfg })
+}
+
+// WithBase sends attempts through base instead of a connection pool for each
+// endpoint: for instrumentation, tests and exotic connections. Base gets a
+// shallow copy of the request whose URL holds the endpoint's address, and Host
+// the name. It must not be nil. Connections are base's own business then: those
+// of endpoints that are gone stay until base closes them.
+func WithBase(base http.RoundTripper) Option {
+	if base == nil {
+		panic("transport: WithBase(nil)")
+	}
+	return option(func(c *config) { c.base = base })
+}
+
+// WithDialContext sets how connections to endpoints are made. addr is an
+// instance's. The default is a plain net.Dialer. With [WithBase] it has no
+// effect.
+func WithDialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	if dial == nil {
+		panic("transport: WithDialContext(nil)")
+	}
+	return option(func(c *config) { c.dial = dial })
+}
+
+// WithDialTimeout bounds one attempt to connect. The default, also for 0, is
+// [DefaultDialTimeout]; there is no way to wait forever.
+func WithDialTimeout(d time.Duration) Option {
+	return option(func(c *config) {
+		if d <= 0 {
+			d = DefaultDialTimeout
+		}
+		c.dialTimeout = d
+	})
+}
+
+// WithRegistryTimeout bounds how long calls wait for the registry's first
+// answer about their service, when the request's context would let them wait
+// longer. The default, also for 0, is [DefaultRegistryTimeout].
+func WithRegistryTimeout(d time.Duration) Option {
+	return option(func(c *config) {
+		if d <= 0 {
+			d = DefaultRegistryTimeout
+		}
+		c.registryTimeout = d
+	})
+}
+
+// WithEmptyGrace sets how long the last set of a service stands after the
+// registry has begun to list no copies at all. A service that has really gone
+// answers with refused connections meanwhile. The default, also for 0, is
+// [DefaultEmptyGrace]; negative means that an empty set counts at once.
+func WithEmptyGrace(d time.Duration) Option {
+	return option(func(c *config) {
+		if d == 0 {
+			d = DefaultEmptyGrace
+		}
+		c.emptyGrace = d
+	})
+}
+
+// WithLogger sets where the Transport logs what an operator must know:
+// registry errors, sets that are not believed, ejections. It logs changes, not
+// calls. The default is slog.Default(); nil logs nothing.
+func WithLogger(logger *slog.Logger) Option {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return option(func(c *config) { c.logger = logger })
+}
+
+// WithHooks adds hooks. Those of several WithHooks are all called, in order.
+func WithHooks(hooks Hooks) Option {
+	return option(func(c *config) { c.hooks = append(c.hooks, hooks) })
+}

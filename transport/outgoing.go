@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// errAttemptTimeout is what an attempt fails with that took too long.
+var errAttemptTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string {
+	return "transport: no response header within the attempt's timeout"
+}
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+func (timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded
+}
+
+// A rewritten is the copy of a request that is sent in its place where the
+// caller's own cannot be, in one allocation with its URL and what wraps the
+// response's body.
+type rewritten struct {
+	req  http.Request
+	url  url.URL
+	body body
+}
+
+// outgoing returns the request to send to an endpoint: the caller's own
+// whenever that is possible. The timeout is that of the attempt, nil if it has
+// none; the body is a place for what wraps the response's body, or nil.
+func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) {
+	scheme := l.endpoint.Instance().Scheme
+	if scheme == "http" && c.req.URL.Scheme == "https" {
+		return nil, nil, nil, ErrPlaintext
+	}
+	upgrade := scheme == "https" && c.req.URL.Scheme == "http"
+	ownBody := c.replay == nil && (!c.sent || c.req.Body == nil || c.req.Body == http.NoBody)
+	timed := c.service.cfg.attemptTimeout > 0
+	if l.pinned && !upgrade && ownBody && !timed && c.cancel == nil {
+		return c.req, nil, nil, nil
+	}
+
+	r := new(rewritten)
+	r.req = *c.req
+	switch {
+	case ownBody:
+	case c.replay != nil:
+		r.req.Body = c.replay.reader()
+	default:
+		var err error
+		if r.req.Body, err = c.req.GetBody(); err != nil {
+			return nil, nil, nil, fmt.Errorf("transport: the request's GetBody: %w", err)
+		}
+	}
+	if !l.pinned || upgrade {
+		r.url = *c.req.URL
+		r.req.URL = &r.url
+	}
+	if upgrade {
+		r.url.Scheme = "https"
+	}
+	if !l.pinned {
+		if r.req.Host == "" {
+			r.req.Host = c.req.URL.Host
+		}
+		r.url.Host = l.endpoint.Addr()
+	}
+	var timeout *attemptTimeout
+	switch {
+	case timed:
+		timeout = newAttemptTimeout(c.ctx, c.service.cfg.attemptTimeout)
+		r.req = *r.req.WithContext(timeout.ctx)
+	case c.cancel != nil:
+		r.req = *r.req.WithContext(c.ctx)
+	}
+	return &r.req, timeout, &r.body, nil
+}
+
+// An attemptTimeout ends an attempt that takes too long. Its methods do
+// nothing on nil, for an attempt without one.
+type attemptTimeout struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func newAttemptTimeout(parent context.Context, d time.Duration) *attemptTimeout {
+	ctx, cancel := context.WithCancelCause(parent)
+	timer := time.AfterFunc(d, func() { cancel(errAttemptTimeout) })
+	return &attemptTimeout{ctx: ctx, cancel: cancel, timer: timer}
+}
+
+// expired reports whether the timeout ended the attempt.
+func (a *attemptTimeout) expired() bool {
+	return a != nil && errors.Is(context.Cause(a.ctx), errAttemptTimeout)
+}
+
+// disarm lets the attempt go on for as long as the response's body takes. The
+// context lives until end.
+func (a *attemptTimeout) disarm() {
+	if a != nil {
+		a.timer.Stop()
+	}
+}
+
+// end releases the attempt's context.
+func (a *attemptTimeout) end() {
+	if a != nil {
+		a.timer.Stop()
+		a.cancel(nil)
+	}
+}

@@ -1,0 +1,410 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/resilience"
+)
+
+const (
+	// forgetAfter is how long a name without endpoints is remembered after
+	// its last call. Names that the registry knows are kept.
+	forgetAfter = time.Minute
+	// rewatchDelay paces a watcher that ends its sequence, which none should.
+	rewatchDelay = time.Second
+)
+
+// A service is what a Transport knows about one name: its endpoints, whose
+// sets arrive from the registry, and how they do.
+type service struct {
+	name      string
+	transport *Transport
+	cfg       *serviceConfig
+	retry     *resilience.Retry
+	born      time.Time
+
+	view   atomic.Pointer[view] // what calls look at; nil before the first answer
+	ready  chan struct{}        // closed when view is set
+	called atomic.Bool          // since the last look; for forgetting
+
+	mu         sync.Mutex                    // guards what follows
+	endpoints  map[string]*balancer.Endpoint // by instance key
+	emptySince time.Time                     // when an empty set was first disbelieved
+	emptyTimer *time.Timer                   // runs out with the grace period
+	idleTimer  *time.Timer                   // forgets the service
+	err        error                         // what the watcher complains about
+	panicking  bool                          // too few look healthy
+	closed     bool
+}
+
+// A view is one state of a service, ready to pick from. It is built by
+// rebuild, the one place that decides who is available, and never changed.
+type view struct {
+	picker balancer.Picker // nil if err is set
+	size   int             // how many it chooses from
+	err    error           // why nothing can be picked
+	trials []*link         // half-open: the next calls decide about them
+}
+
+func newService(t *Transport, name string) *service {
+	cfg := t.cfg.service(name)
+	return &service{
+		name:      name,
+		transport: t,
+		cfg:       cfg,
+		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget)),
+		born:      time.Now(),
+		ready:     make(chan struct{}),
+		endpoints: make(map[string]*balancer.Endpoint),
+	}
+}
+
+// watch follows the registry until the Transport is closed, or until the name
+// turns out to have no endpoints and nobody calls it any more.
+func (s *service) watch() {
+	ctx, cancel := context.WithCancel(s.transport.ctx)
+	defer cancel()
+	s.mu.Lock()
+	if !s.closed {
+		s.idleTimer = time.AfterFunc(forgetAfter, func() { s.forgetIfIdle(cancel) })
+	}
+	s.mu.Unlock()
+
+	for {
+		for set, err := range s.transport.watcher.Watch(ctx, s.name) {
+			if err != nil {
+				s.registryError(err)
+			} else {
+				s.update(set)
+			}
+		}
+		if ctx.Err() == nil {
+			s.registryError(errors.New("the watcher ended its sequence"))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rewatchDelay):
+		}
+	}
+}
+
+// forgetIfIdle drops a service that has no endpoints and was not called since
+// it was asked last, so that names from outside do not pile up.
+func (s *service) forgetIfIdle(stop context.CancelFunc) {
+	s.mu.Lock()
+	idle := len(s.endpoints) == 0 && !s.called.Swap(false)
+	if !idle && !s.closed {
+		s.idleTimer.Reset(forgetAfter)
+	}
+	s.mu.Unlock()
+	if idle {
+		s.transport.forget(s)
+		s.shut(errForgotten)
+		stop()
+	}
+}
+
+// close ends the service with its Transport.
+func (s *service) close() { s.shut(ErrClosed) }
+
+// shut retires all endpoints and makes calls fail with err.
+func (s *service) shut(err error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	s.publish(&view{err: err})
+	endpoints := s.endpoints
+	s.endpoints = nil
+	for _, timer := range []*time.Timer{s.emptyTimer, s.idleTimer} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+	s.mu.Unlock()
+	for _, e := range endpoints {
+		links.Of(e).retire()
+	}
+}
+
+// publish makes calls see v. The caller holds mu.
+func (s *service) publish(v *view) {
+	if s.view.Swap(v) == nil {
+		close(s.ready)
+	}
+}
+
+// await returns the current view, waiting for the first if there is none yet:
+// no longer than the call's context allows, nor than the registry timeout.
+func (s *service) await(ctx context.Context, canceled <-chan struct{}) (*view, error) {
+	if v := s.view.Load(); v != nil {
+		return v, nil
+	}
+	timer := time.NewTimer(s.transport.cfg.registryTimeout)
+	defer timer.Stop()
+	var reason error
+	select {
+	case <-s.ready:
+		return s.view.Load(), nil
+	case <-timer.C:
+		reason = ErrNoAnswer
+	case <-ctx.Done():
+		reason = fmt.Errorf("%w (%w)", ErrNoAnswer, context.Cause(ctx))
+	case <-canceled:
+		reason = fmt.Errorf("%w (%w)", ErrNoAnswer, context.Canceled)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		reason = fmt.Errorf("%w: %w", reason, s.err)
+	}
+	return nil, reason
+}
+
+// registryError takes note of news that carries no set.
+func (s *service) registryError(err error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	changed := s.err == nil || s.err.Error() != err.Error()
+	s.err = err
+	stands := len(s.endpoints)
+	if errors.Is(err, discovery.ErrUnknownService) && stands == 0 {
+		s.publish(&view{err: err}) // an answer, if not a set
+		changed = false
+	}
+	s.mu.Unlock()
+	if changed {
+		s.transport.cfg.logger.Warn("registry error; the last set of endpoints stands",
+			slog.String("service", s.name), slog.Int("endpoints", stands), slog.Any("error", err))
+	}
+	s.hookRegistryError(err)
+}
+
+// update takes a new set from the registry.
+func (s *service) update(set []discovery.Instance) {
+	instances, faults := sift(set)
+	for _, err := range faults {
+		s.registryError(err)
+	}
+	if len(instances) == 0 && len(faults) > 0 {
+		return // nothing in it can be used: the last set stands
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	if len(faults) == 0 {
+		s.err = nil
+	}
+	var after deferred
+	if len(instances) == 0 && len(s.endpoints) > 0 && s.transport.cfg.emptyGrace > 0 {
+		after = s.disbelieve()
+	} else {
+		after = s.replace(instances)
+	}
+	s.mu.Unlock()
+	after.run()
+}
+
+// disbelieve keeps the endpoints of a service that is suddenly said to have
+// none, for the grace period. The caller holds mu, and runs what is returned
+// after releasing it.
+func (s *service) disbelieve() (after deferred) {
+	if !s.emptySince.IsZero() {
+		return nil
+	}
+	s.emptySince = time.Now()
+	grace, stands := s.transport.cfg.emptyGrace, len(s.endpoints)
+	s.emptyTimer = time.AfterFunc(grace, s.believe)
+	after.add(func() {
+		s.transport.cfg.logger.Warn("the registry lists no endpoints any more; the last set stands for now",
+			slog.String("service", s.name), slog.Int("endpoints", stands), slog.Duration("grace", grace))
+		s.hookRegistryError(errEmptySet)
+	})
+	return after
+}
+
+// believe takes the empty set for a fact when the grace period is over.
+func (s *service) believe() {
+	s.mu.Lock()
+	if s.closed || s.emptySince.IsZero() || time.Since(s.emptySince) < s.transport.cfg.emptyGrace {
+		// Another set came just in time.
+		s.mu.Unlock()
+		return
+	}
+	after := s.replace(nil)
+	s.mu.Unlock()
+	after.run()
+}
+
+// replace makes instances the service's set. Whoever stays keeps its endpoint,
+// and so its connections, its load and its breaker. The caller holds mu, and
+// runs what is returned after releasing it.
+func (s *service) replace(instances []discovery.Instance) (after deferred) {
+	if s.emptyTimer != nil {
+		s.emptyTimer.Stop()
+	}
+	s.emptySince = time.Time{}
+	gone := s.endpoints
+	s.endpoints = make(map[string]*balancer.Endpoint, len(instances))
+	for _, in := range instances {
+		key := in.Key()
+		if e := gone[key]; e != nil && sameWay(e.Instance(), in) {
+			e.SetInstance(in)
+			s.endpoints[key] = e
+			delete(gone, key)
+			continue
+		}
+		e := s.newEndpoint(in)
+		s.endpoints[key] = e
+		after.add(func() { s.hookEndpoint(hookAdded, e) })
+	}
+	after = append(after, s.rebuild()...)
+	for _, e := range gone {
+		after.add(func() {
+			links.Of(e).retire()
+			s.hookEndpoint(hookRemoved, e)
+		})
+	}
+	return after
+}
+
+// rebuild decides which endpoints are available and has the policy build a
+// picker for them. It is the only place that does. The caller holds mu, and
+// runs what is returned after releasing it.
+func (s *service) rebuild() (after deferred) {
+	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
+		return cmp.Compare(a.Key(), b.Key())
+	})
+	available := make([]*balancer.Endpoint, 0, len(all))
+	var trials []*link
+	for _, e := range all {
+		l := links.Of(e)
+		l.state = l.breaker.State() // may change at any time: look once
+		switch l.state {
+		case resilience.Closed:
+			available = append(available, e)
+		case resilience.HalfOpen:
+			trials = append(trials, l)
+		}
+	}
+	panicking := len(available) == 0 || float64(len(available)) < s.cfg.panicThreshold*float64(len(all))
+	if panicking {
+		available, trials = all, nil
+	}
+
+	if len(all) == 0 {
+		s.publish(&view{err: balancer.ErrNoEndpoints})
+	} else {
+		v := &view{size: len(available), trials: trials}
+		v.picker = s.cfg.policy(balancer.Set{Available: available, All: all})
+		if v.picker == nil {
+			v.err = errNoPicker
+		}
+		s.publish(v)
+	}
+
+	for _, e := range all {
+		l := links.Of(e)
+		switch ejected := !panicking && l.state != resilience.Closed; {
+		case ejected == l.ejected:
+		case ejected:
+			l.ejected = true
+			after.add(func() { s.hookEndpoint(hookEjected, e) })
+		default:
+			l.ejected = false
+			after.add(func() { s.hookEndpoint(hookRestored, e) })
+		}
+	}
+	if panicking != s.panicking && len(all) > 1 {
+		s.panicking = panicking
+		if panicking {
+			after.add(func() {
+				s.transport.cfg.logger.Warn("too few endpoints look healthy; all are used",
+					slog.String("service", s.name), slog.Int("endpoints", len(all)))
+			})
+		}
+	}
+	return after
+}
+
+// breakerChanged rebuilds, so that the next pick knows.
+func (s *service) breakerChanged(l *link, from, to resilience.State) {
+	s.mu.Lock()
+	if s.closed || s.endpoints[l.endpoint.Key()] != l.endpoint {
+		s.mu.Unlock()
+		return
+	}
+	after := s.rebuild()
+	s.mu.Unlock()
+	for _, h := range s.transport.cfg.hooks {
+		if h.BreakerChanged != nil {
+			h.BreakerChanged(BreakerEvent{Service: s.name, Endpoint: l.endpoint, From: from, To: to})
+		}
+	}
+	after.run()
+}
+
+func (s *service) closeIdleConnections() {
+	s.mu.Lock()
+	endpoints := slices.Collect(maps.Values(s.endpoints))
+	s.mu.Unlock()
+	for _, e := range endpoints {
+		links.Of(e).closeIdleConnections()
+	}
+}
+
+// sift returns the instances of a set that can be called, each key once, and
+// says what is wrong with the others.
+func sift(set []discovery.Instance) (instances []discovery.Instance, faults []error) {
+	seen := make(map[string]bool, len(set))
+	for _, in := range set {
+		if err := in.Validate(); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if seen[in.Key()] {
+			faults = append(faults, fmt.Errorf("discovery: instance %q is listed twice", in.Key()))
+			continue
+		}
+		seen[in.Key()] = true
+		instances = append(instances, in)
+	}
+	return instances, faults
+}
+
+// sameWay reports whether an instance is still reached as it was. One at
+// another address is another endpoint, even under the same ID.
+func sameWay(a, b discovery.Instance) bool {
+	return a.Addr == b.Addr && a.Scheme == b.Scheme
+}
+
+// deferred is what remains to be done after a lock has been released: hooks,
+// logs and I/O never run under one.
+type deferred []func()
+
+func (d *deferred) add(f func()) { *d = append(*d, f) }
+
+func (d deferred) run() {
+	for _, f := range d {
+		f()
+	}
+}
