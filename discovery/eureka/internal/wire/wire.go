@@ -58,7 +58,7 @@ func (in *Instance) ID() string {
 	if in.InstanceID != "" {
 		return in.InstanceID
 	}
-	if id := in.DataCenter.Metadata["instance-id"]; id != "" && in.DataCenter.Name == Amazon {
+	if id := in.DataCenter.Metadata[AmazonInstanceID]; id != "" && in.DataCenter.Name == Amazon {
 		return id
 	}
 	return in.HostName
@@ -77,6 +77,10 @@ const (
 	Netflix = "Netflix"
 	Amazon  = "Amazon"
 )
+
+// AmazonInstanceID is the entry of an Amazon data center's metadata that holds
+// the id of the instance.
+const AmazonInstanceID = "instance-id"
 
 // A DataCenter says where an instance runs.
 type DataCenter struct {

@@ -1,0 +1,2 @@
+// Package eurekaserver is a registry that Eureka clients can use.
+package eurekaserver

@@ -1,0 +1,57 @@
+package eurekaserver
+
+import (
+	"maps"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+)
+
+// An override is the status that an operator wants an instance to have. It
+// lives as long as the instance's lease, and for a while after an eviction: an
+// instance that was taken out of service and then lost its connection must not
+// come back into service by itself.
+type override struct {
+	status wire.Status
+	until  time.Time // zero while the lease lives
+}
+
+func (r *registry) override(k key, now time.Time) (status wire.Status, ok bool) {
+	o, ok := r.overrides[k]
+	if !ok || !o.until.IsZero() && !now.Before(o.until) {
+		return "", false
+	}
+	return o.status, true
+}
+
+// keepOverride keeps the override of an evicted instance for its time, and
+// forgets those whose time is over.
+func (r *registry) keepOverride(k key, now time.Time) {
+	o, ok := r.overrides[k]
+	if !ok {
+		return
+	}
+	o.until = now.Add(r.overrideRetention)
+	r.overrides[k] = o
+	maps.DeleteFunc(r.overrides, func(_ key, o override) bool {
+		return !o.until.IsZero() && !now.Before(o.until)
+	})
+}
+
+// decide returns the status that an instance is shown with. own is what it
+// says of itself, or at a heartbeat what it is known as; over is its override
+// and held the status of the lease that it has already, both empty if there is
+// none; replica says that a peer speaks and not the instance.
+func decide(own, over, held wire.Status, replica bool) wire.Status {
+	switch {
+	case own != wire.Up && own != wire.OutOfService:
+		return own // what is not ready is not ready, whoever says otherwise
+	case over != "":
+		return over
+	case !replica && (held == wire.Up || held == wire.OutOfService):
+		// Going out of service and back is for the operator, who does it by
+		// the status resource: a registration does not undo it.
+		return held
+	}
+	return own
+}

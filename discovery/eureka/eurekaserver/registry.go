@@ -1,0 +1,304 @@
+package eurekaserver
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+)
+
+// key names an instance: ids are unique inside their application only.
+type key struct{ app, id string }
+
+// A registry holds the leases and applies the rules by which they change. It
+// knows nothing of HTTP. Its methods may be called concurrently.
+type registry struct {
+	epoch             string
+	overrideRetention time.Duration
+	onEvict           func([]wire.Instance) // called without mu
+
+	mu        sync.Mutex // guards everything below
+	rev       uint64     // grows by one with every change
+	apps      map[string]map[string]*lease
+	counts    map[wire.Status]int
+	overrides map[key]override
+	changes   changeLog
+	views     views
+	news      chan struct{} // closed and replaced at every change
+	expiry    leaseHeap
+	timer     *time.Timer // fires no later than the first lease ends; nil until there is one
+	closed    bool
+
+	evicting sync.WaitGroup // runs of evict; Add under mu
+}
+
+func newRegistry(deltaRetention, overrideRetention time.Duration, onEvict func([]wire.Instance)) *registry {
+	return &registry{
+		epoch:             strconv.FormatUint(rand.Uint64(), 36),
+		overrideRetention: overrideRetention,
+		onEvict:           onEvict,
+		apps:              make(map[string]map[string]*lease),
+		counts:            make(map[wire.Status]int),
+		overrides:         make(map[key]override),
+		changes:           newChangeLog(deltaRetention),
+		news:              make(chan struct{}),
+	}
+}
+
+// close ends eviction and waits for a run that is under way.
+func (r *registry) close() {
+	r.mu.Lock()
+	r.closed = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	r.mu.Unlock()
+	r.evicting.Wait()
+}
+
+// register takes in an instance that is complete: see admit. It reports
+// whether the instance is new.
+func (r *registry) register(in wire.Instance, replica bool) (status wire.Status, isNew bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.registerLocked(in, replica)
+}
+
+func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.Status, isNew bool) {
+	now := time.Now()
+	k := key{in.App, in.ID()}
+	old := r.lease(k)
+	if old != nil && old.info.LastDirty > in.LastDirty {
+		in = old.info // a straggler: what is known is newer
+	}
+	l := &lease{key: k, info: in, registered: now, renewed: now}
+	var held wire.Status
+	if old != nil {
+		held = old.info.Status
+		l.serviceUp = old.serviceUp
+		r.drop(old)
+	}
+	if _, ok := r.override(k, now); !ok && in.OverriddenStatus != wire.Unknown {
+		r.overrides[k] = override{status: in.OverriddenStatus}
+	}
+	over, overridden := r.override(k, now)
+	l.info.OverriddenStatus = wire.Unknown
+	if overridden {
+		l.info.OverriddenStatus = over
+		r.overrides[k] = override{status: over} // as long as the lease lives
+	}
+	l.info.Status = decide(in.Status, over, held, replica)
+	l.noteUp(now)
+	r.hold(l)
+	r.publish(l, wire.Added, now)
+	return l.info.Status, old == nil
+}
+
+// A verdict is the answer to a heartbeat.
+type verdict int
+
+const (
+	alive   verdict = iota
+	unknown         // the sender has to register
+	stale           // the sender is behind what is known here
+)
+
+// heartbeat renews a lease. dirty is the version that the sender has, 0 if it
+// did not say; over is the override that a peer reports, or empty. With stale
+// comes the instance as it is known here.
+func (r *registry) heartbeat(k key, dirty int64, over wire.Status, replica bool) (verdict, wire.Instance) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return unknown, wire.Instance{}
+	}
+	now := time.Now()
+	known, _ := r.override(k, now)
+	status := decide(l.info.Status, known, l.info.Status, replica)
+	if status == wire.Unknown {
+		return unknown, wire.Instance{}
+	}
+	r.renew(l, now)
+	if status != l.info.Status {
+		r.setStatus(l, status, now)
+		r.publish(l, wire.Modified, now)
+	}
+	switch {
+	case dirty == 0 || dirty == l.info.LastDirty:
+		return alive, wire.Instance{}
+	case dirty > l.info.LastDirty:
+		if replica && over != "" && over != wire.Unknown && over != known {
+			r.overrides[k] = override{status: over}
+			l.info.OverriddenStatus = over
+			r.publish(l, wire.Modified, now)
+		}
+		return unknown, wire.Instance{}
+	case replica:
+		return stale, l.published()
+	}
+	return alive, wire.Instance{}
+}
+
+// setOverride sets the status that an operator wants the instance to have. A
+// status that the instance has already leaves no override behind.
+func (r *registry) setOverride(k key, status wire.Status, dirty int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false
+	}
+	now := time.Now()
+	r.renew(l, now)
+	if status == l.info.Status {
+		return true
+	}
+	if status == wire.Unknown {
+		delete(r.overrides, k)
+	} else {
+		r.overrides[k] = override{status: status}
+	}
+	l.info.OverriddenStatus = status
+	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.setStatus(l, status, now)
+	r.publish(l, wire.Modified, now)
+	return true
+}
+
+// removeOverride takes an operator's status back and leaves the instance with
+// the given one: Unknown means that its next registration says.
+func (r *registry) removeOverride(k key, status wire.Status, dirty int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false
+	}
+	now := time.Now()
+	r.renew(l, now)
+	if _, ok := r.override(k, now); !ok {
+		return true
+	}
+	delete(r.overrides, k)
+	l.info.OverriddenStatus = wire.Unknown
+	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.setStatus(l, status, now)
+	r.publish(l, wire.Modified, now)
+	return true
+}
+
+// cancel removes an instance and its override.
+func (r *registry) cancel(k key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false
+	}
+	delete(r.overrides, k)
+	r.end(l, time.Now())
+	return true
+}
+
+// merge adds entries to an instance's metadata, as another registration with
+// the same version would. It refuses to let the metadata grow over limit
+// bytes.
+func (r *registry) merge(k key, entries map[string]string, limit int64) (found, fits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false, false
+	}
+	// A new map: snapshots share the old one.
+	merged := make(map[string]string, len(l.info.Metadata)+len(entries))
+	maps.Copy(merged, l.info.Metadata)
+	maps.Copy(merged, entries)
+	var size int64
+	for name, value := range merged {
+		size += int64(len(name) + len(value))
+	}
+	if size > limit {
+		return true, false
+	}
+	in := l.info
+	in.Metadata = merged
+	r.registerLocked(in, false)
+	return true, true
+}
+
+// instance returns one instance.
+func (r *registry) instance(k key) (wire.Instance, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.lease(k); l != nil {
+		return l.published(), true
+	}
+	return wire.Instance{}, false
+}
+
+// anywhere returns the first instance with the id, by order of application.
+func (r *registry) anywhere(id string) (wire.Instance, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, app := range slices.Sorted(maps.Keys(r.apps)) {
+		if l := r.apps[app][id]; l != nil {
+			return l.published(), true
+		}
+	}
+	return wire.Instance{}, false
+}
+
+func (r *registry) lease(k key) *lease { return r.apps[k.app][k.id] }
+
+// hold takes a lease in, drop takes it out; both leave telling to others.
+func (r *registry) hold(l *lease) {
+	app := r.apps[l.key.app]
+	if app == nil {
+		app = make(map[string]*lease)
+		r.apps[l.key.app] = app
+	}
+	app[l.key.id] = l
+	r.counts[l.info.Status]++
+	r.schedule(l)
+}
+
+func (r *registry) drop(l *lease) {
+	app := r.apps[l.key.app]
+	delete(app, l.key.id)
+	if len(app) == 0 {
+		delete(r.apps, l.key.app)
+	}
+	r.counts[l.info.Status]--
+	r.unschedule(l)
+}
+
+// end drops a lease and tells everyone.
+func (r *registry) end(l *lease, now time.Time) {
+	r.drop(l)
+	l.ended = now
+	r.publish(l, wire.Deleted, now)
+}
+
+func (r *registry) setStatus(l *lease, status wire.Status, now time.Time) {
+	r.counts[l.info.Status]--
+	l.info.Status = status
+	r.counts[status]++
+	l.noteUp(now)
+}
+
+// publish makes the state of a lease the news.
+func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
+	l.info.Action = action
+	l.info.LastUpdated = now.UnixMilli()
+	r.rev++
+	r.changes.add(change{rev: r.rev, at: now, key: l.key, instance: l.published()})
+	r.views = views{}
+	close(r.news)
+	r.news = make(chan struct{})
+}

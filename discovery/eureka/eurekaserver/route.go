@@ -1,0 +1,131 @@
+package eurekaserver
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A route is what a path and a method ask for. Its arguments are the variable
+// segments of the path, decoded.
+type route func(s *Server, w http.ResponseWriter, r *http.Request, args []string)
+
+// resources are the paths below the prefix, each with its methods. "*" stands
+// for any one segment; of two patterns that match, the first counts.
+var resources = []struct {
+	pattern []string
+	methods map[string]route
+}{
+	{[]string{"apps"}, map[string]route{http.MethodGet: (*Server).getApps}},
+	{[]string{"apps", "delta"}, map[string]route{http.MethodGet: (*Server).getDelta}},
+	{[]string{"apps", "*"}, map[string]route{http.MethodGet: (*Server).getApp, http.MethodPost: (*Server).register}},
+	{[]string{"apps", "*", "*"}, map[string]route{
+		http.MethodGet:    (*Server).getInstance,
+		http.MethodPut:    (*Server).heartbeat,
+		http.MethodDelete: (*Server).cancel,
+	}},
+	{[]string{"apps", "*", "*", "status"}, map[string]route{
+		http.MethodPut:    (*Server).setStatus,
+		http.MethodDelete: (*Server).removeStatus,
+	}},
+	{[]string{"apps", "*", "*", "metadata"}, map[string]route{http.MethodPut: (*Server).putMetadata}},
+	{[]string{"instances", "*"}, map[string]route{http.MethodGet: (*Server).getAnywhere}},
+	{[]string{"vips", "*"}, map[string]route{http.MethodGet: (*Server).getVIP}},
+	{[]string{"svips", "*"}, map[string]route{http.MethodGet: (*Server).getSecureVIP}},
+	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
+}
+
+// ServeHTTP serves the registry's resources below the prefix, and 404 for any
+// other path. It never redirects.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.closed() {
+		empty(w, http.StatusServiceUnavailable)
+		return
+	}
+	segments, ok := s.resource(r.URL)
+	if !ok {
+		empty(w, http.StatusNotFound)
+		return
+	}
+	for _, res := range resources {
+		args, ok := match(res.pattern, segments)
+		if !ok {
+			continue
+		}
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // net/http leaves the body out
+		}
+		handle := res.methods[method]
+		if handle == nil {
+			w.Header().Set("Allow", allowed(res.methods))
+			empty(w, http.StatusMethodNotAllowed)
+			return
+		}
+		handle(s, w, r, args)
+		return
+	}
+	empty(w, http.StatusNotFound)
+}
+
+// resource returns the segments of a path below the prefix and the version,
+// decoded. The path is split as it was sent, since ids may contain encoded
+// slashes; empty segments do not count, since base URLs are put together
+// carelessly.
+func (s *Server) resource(u *url.URL) (segments []string, ok bool) {
+	for raw := range strings.SplitSeq(u.EscapedPath(), "/") {
+		if raw == "" {
+			continue
+		}
+		segment, err := url.PathUnescape(raw)
+		if err != nil {
+			return nil, false
+		}
+		segments = append(segments, segment)
+	}
+	prefix := s.settings.prefix
+	if len(segments) < len(prefix) || !slices.Equal(segments[:len(prefix)], prefix) {
+		return nil, false
+	}
+	segments = segments[len(prefix):]
+	if len(segments) > 0 && isVersion(segments[0]) {
+		segments = segments[1:]
+	}
+	return segments, true
+}
+
+// isVersion reports whether a segment is "v" and digits. All versions are the
+// same.
+func isVersion(segment string) bool {
+	digits, ok := strings.CutPrefix(segment, "v")
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+func match(pattern, segments []string) (args []string, ok bool) {
+	if len(pattern) != len(segments) {
+		return nil, false
+	}
+	for i, p := range pattern {
+		switch p {
+		case segments[i]:
+		case "*":
+			args = append(args, segments[i])
+		default:
+			return nil, false
+		}
+	}
+	return args, true
+}
+
+func allowed(methods map[string]route) string {
+	var names []string
+	for name := range methods {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
