@@ -121,8 +121,9 @@ type change struct{ from, to State }
 
 // NewBreaker returns a closed breaker. OnChange, which may be nil, is told of
 // each change of state, one after the other in their order, without any lock
-// held: by whoever reported the outcome that caused it, or from a timer when
-// the breaker becomes half-open. It may call the breaker, except for Close.
+// held: by whoever reported the outcome that caused it, from a timer when the
+// breaker becomes half-open, or by whoever is still telling an earlier change.
+// It may call the breaker, except for Close.
 func NewBreaker(cfg BreakerConfig, onChange func(from, to State)) *Breaker {
 	b := &Breaker{cfg: cfg.normal(), onChange: onChange}
 	b.delivered.L = &b.mu
