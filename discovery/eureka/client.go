@@ -1,0 +1,133 @@
+package eureka
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery"
+)
+
+// ErrClosed says that the [Client], or the [Registration], has been closed.
+var ErrClosed = errors.New("eureka: closed")
+
+// A Client reads from and writes to the Eureka servers of one cluster. It is a
+// [discovery.Watcher] and a [discovery.Registrar]. Its methods may be called
+// concurrently.
+type Client struct {
+	config
+	servers  []*server
+	unusable error // why the server URLs cannot be used; nil if they can
+	http     *http.Client
+	own      *http.Transport // to be closed by us; nil under a user's client
+
+	// Reads and writes choose their servers apart: one that refuses to be
+	// written to may be good to read from.
+	reads, writes pool
+
+	ctx    context.Context // done when the client is closed
+	cancel context.CancelCauseFunc
+	tasks  sync.WaitGroup // the feed and the heartbeats
+
+	mu    sync.Mutex // guards feed and lines; taken before a feed's
+	feed  *feed      // the running one; nil while nothing is watched
+	lines map[copyKey]*line
+}
+
+var (
+	_ discovery.Watcher   = (*Client)(nil)
+	_ discovery.Registrar = (*Client)(nil)
+)
+
+// New returns a client of the servers at serverURLs, comma-separated, such as
+// "http://10.0.0.1:8761/eureka,http://10.0.0.2:8761/eureka". The first that
+// answers is used until it fails, in the order written. User and password
+// belong into the URL, percent-encoded: "https://user:pass%2Fword@host/eureka".
+//
+// New does no I/O and starts nothing. A URL that cannot be used is reported by
+// the first use of the client: [Client.Register] fails with it, and
+// [Client.Watch] yields it.
+func New(serverURLs string, opts ...Option) *Client {
+	c := &Client{config: newConfig(opts), lines: make(map[copyKey]*line)}
+	c.servers, c.unusable = parseServers(serverURLs)
+	c.reads.servers, c.writes.servers = c.servers, c.servers
+	c.writes.strict = true
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+
+	base := c.httpClient
+	if base == nil {
+		c.own = newTransport()
+		base = &http.Client{Transport: c.own}
+	}
+	client := *base
+	client.Timeout = 0 // requests that wait for changes have longer bounds than others
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &client
+	return c
+}
+
+// newTransport returns what connects to servers unless the user says
+// otherwise. It uses no proxy: a registry is a neighbor, and a proxy may cut
+// off requests that wait.
+func newTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSHandshakeTimeout:    connectTimeout,
+		MaxIdleConnsPerHost:    4,
+		MaxConnsPerHost:        50,
+		IdleConnTimeout:        45 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		Protocols:              protocols,
+	}
+}
+
+// Close ends all watches, the fetching and the heartbeats, and waits for
+// them. Watches yield [ErrClosed] before they end.
+//
+// Close withdraws nothing: close each [Registration] first. One that is
+// forgotten is renewed no more, so that its lease runs out. A Registration
+// may be closed afterwards as well.
+//
+// Close may be called more than once. It returns nil.
+func (c *Client) Close() error {
+	c.mu.Lock() // so that no task starts any more
+	c.cancel(ErrClosed)
+	c.mu.Unlock()
+	c.tasks.Wait()
+	c.closeIdle()
+	return nil
+}
+
+// closed reports whether Close has been called.
+func (c *Client) closed() bool { return c.ctx.Err() != nil }
+
+func (c *Client) closeIdle() {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// usable reports why the client cannot be used: it is closed, or was made
+// with an unusable URL.
+func (c *Client) usable() error {
+	if c.closed() {
+		return ErrClosed
+	}
+	return c.unusable
+}
+
+// within returns ctx, done when owner is done as well.
+func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}

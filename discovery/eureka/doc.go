@@ -1,0 +1,2 @@
+// Package eureka is a client of Eureka registries.
+package eureka

@@ -1,0 +1,112 @@
+package eureka
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// An Option changes how a [Client] works. A later option overrides an earlier
+// one of the same kind.
+type Option interface {
+	apply(*config)
+}
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// WithHTTPClient sets what carries the requests, for TLS settings, proxies or
+// tokens. The default has a transport of its own: no proxy, 5 s to connect, at
+// most 50 connections to a server. Nil means the default.
+//
+// The client is copied. Its Timeout is not used, since each request has a
+// bound: 10 s, or 35 s for one that waits for changes. Neither is its
+// CheckRedirect: redirects are never followed. Its Transport should ask for
+// gzip, as [http.Transport] does. It is not closed with the [Client].
+func WithHTTPClient(client *http.Client) Option {
+	return optionFunc(func(c *config) { c.httpClient = client })
+}
+
+// WithLogger sets where the client reports what nobody else gets to know:
+// heartbeats that fail and work again, copies that a server had forgotten,
+// instances that are left out because they cannot be called (at debug level).
+// The default, and nil, is silence.
+func WithLogger(logger *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.log = logger })
+}
+
+// WithPollInterval sets the mean time between fetches of the registry from
+// servers that do not hold a request until something changes. Each wait is
+// randomly up to a tenth shorter or longer. It is also the longest wait after
+// a failure, and does not matter otherwise with servers that hold requests.
+// The default, and zero, is 30 s; less than 1 s counts as 1 s.
+func WithPollInterval(interval time.Duration) Option {
+	return optionFunc(func(c *config) { c.poll = interval })
+}
+
+// WithLease sets how often registrations are renewed, and for how long after
+// a renewal a server may keep listing a copy that renews no more. The default
+// is 30 s and 90 s. A renewal of zero means 30 s, a duration of zero three
+// times the renewal. Both are rounded up to whole seconds, and the duration is
+// at least the renewal.
+//
+// Many servers take the usual 30 s for granted when they guard against losing
+// many copies at once; shorter renewals make that guard less effective.
+func WithLease(renewal, duration time.Duration) Option {
+	return optionFunc(func(c *config) { c.renewal, c.lease = renewal, duration })
+}
+
+// WithHostNames makes watches prefer an instance's host name over its IP
+// address. The default is the other way round, since a name needs DNS to be
+// reachable, and agreeing with the registry.
+func WithHostNames() Option {
+	return optionFunc(func(c *config) { c.hostNames = true })
+}
+
+type config struct {
+	httpClient *http.Client
+	log        *slog.Logger
+	poll       time.Duration
+	renewal    time.Duration
+	lease      time.Duration
+	hostNames  bool
+}
+
+const (
+	defaultPoll    = 30 * time.Second
+	defaultRenewal = 30 * time.Second
+	minPoll        = time.Second
+
+	// maxInterval keeps sums of durations far from overflow.
+	maxInterval = 365 * 24 * time.Hour
+)
+
+func newConfig(opts []Option) config {
+	var c config
+	for _, o := range opts {
+		o.apply(&c)
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.poll <= 0 {
+		c.poll = defaultPoll
+	}
+	c.poll = min(max(c.poll, minPoll), maxInterval)
+	if c.renewal <= 0 {
+		c.renewal = defaultRenewal
+	}
+	c.renewal = wholeSeconds(c.renewal)
+	if c.lease <= 0 {
+		c.lease = 3 * c.renewal
+	}
+	c.lease = max(wholeSeconds(c.lease), c.renewal)
+	return c
+}
+
+// wholeSeconds rounds up.
+func wholeSeconds(d time.Duration) time.Duration {
+	d = min(d, maxInterval)
+	return (d + time.Second - 1).Truncate(time.Second)
+}
