@@ -119,7 +119,7 @@ func (m *Memory) Fail(err error) {
 	}
 	m.outage = err
 	for _, s := range m.services {
-		m.publish(s)
+		m.tell(s)
 	}
 }
 
@@ -133,16 +133,25 @@ func (m *Memory) service(name string) *memoryService {
 		}
 		s = &memoryService{copies: make(map[string]*memoryCopy)}
 		m.services[name] = s
-		m.publish(s)
+		m.tell(s)
 	}
 	return s
 }
 
-// publish tells the watches of a service how things stand. It must be called
-// with mu held.
-func (m *Memory) publish(s *memoryService) {
+// tell tells the watches of a service whether there is an outage, and the set
+// if there is none. It must be called with mu held.
+func (m *Memory) tell(s *memoryService) {
 	if m.outage != nil {
 		s.news.lose(m.outage)
+		return
+	}
+	m.publish(s)
+}
+
+// publish tells the watches of a service its set, unless an outage hides it.
+// It must be called with mu held.
+func (m *Memory) publish(s *memoryService) {
+	if m.outage != nil {
 		return
 	}
 	set := make([]Instance, 0, len(s.copies))
@@ -175,9 +184,7 @@ func (m *Memory) withdraw(c *memoryCopy) (repaired <-chan struct{}) {
 	s := m.service(c.service)
 	if key := c.instance.Key(); s.copies[key] == c {
 		delete(s.copies, key)
-		if m.outage == nil {
-			m.publish(s)
-		}
+		m.publish(s)
 	}
 	if m.outage != nil {
 		return m.repaired

@@ -105,7 +105,7 @@ func TestRegistrarCatches(t *testing.T) {
 				return m.Register(ctx, service, in)
 			}
 		}},
-		{"goes on after giving up", "context done during an outage", "after another was registered", func(m *discovery.Memory) registerFunc {
+		{"goes on after giving up", "context done during an outage", "got [{ID:orders-", func(m *discovery.Memory) registerFunc {
 			return func(ctx context.Context, service string, in instance) (discovery.Registration, error) {
 				r, err := m.Register(ctx, service, in)
 				if err != nil {

@@ -140,14 +140,14 @@ func (s *stream) await(when, what string, found func(item) bool) item {
 		select {
 		case it, ok := <-s.news:
 			if !ok {
-				s.t.Fatalf("%s: want %s, but the watch ended while its context was alive; last: %s", when, what, s.last)
+				s.t.Fatalf("%s: want %s, but the watch ended while its context was alive, after %s", when, what, s.last)
 			}
 			s.note(it)
 			if found(it) {
 				return it
 			}
 		case <-deadline.C:
-			s.t.Fatalf("%s: want %s within %v; last: %s", when, what, s.f.patience, s.last)
+			s.t.Fatalf("%s: want %s within %v, got %s", when, what, s.f.patience, s.last)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (s *stream) await(when, what string, found func(item) bool) item {
 // must be rare.
 func (s *stream) hold(when string, want ...discovery.Instance) {
 	s.t.Helper()
-	const many = 20
+	const many = 200
 	deadline := time.NewTimer(s.f.quiet)
 	defer deadline.Stop()
 	for n := 0; ; n++ {

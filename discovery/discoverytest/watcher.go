@@ -198,7 +198,9 @@ func errorsAreNews(t testing.TB, f *fixture) {
 
 	late := f.follow(f.service)
 	defer late.stop()
-	late.awaitError("in a watch that began while the registry fails")
+	late.await("in a watch that began while the registry fails", "an error or the last set", func(it item) bool {
+		return it.err != nil || f.same(it.clone, f.copies(1))
+	})
 	late.hold("in a watch that began while the registry fails", f.copies(1)...)
 
 	f.Fail(false)

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -165,27 +166,17 @@ func TestWatcherCatches(t *testing.T) {
 			})
 		}},
 		{"end of one watch ends the other", "two watches of a service", "in the watch that is left", func(l *lab) discovery.Watcher {
-			ended := make(chan struct{}, 1)
+			var all sync.Map
 			return discovery.WatcherFunc(func(ctx context.Context, service string) seq {
 				return func(yield func([]discovery.Instance, error) bool) {
 					ctx, cancel := context.WithCancel(ctx)
-					defer cancel()
-					go func() {
-						select {
-						case <-ended:
-							cancel()
-						case <-ctx.Done():
-						}
-					}()
+					all.Store(&cancel, cancel)
+					defer all.Range(func(_, cancel any) bool { cancel.(context.CancelFunc)(); return true })
 					l.Watch(ctx, service)(yield)
-					select {
-					case ended <- struct{}{}:
-					default:
-					}
 				}
 			})
 		}},
-		{"one service for all", "two services", "in the other service", func(l *lab) discovery.Watcher {
+		{"one service for all", "two services", "service: want [{ID:", func(l *lab) discovery.Watcher {
 			var first atomic.Pointer[string]
 			return discovery.WatcherFunc(func(ctx context.Context, service string) seq {
 				first.CompareAndSwap(nil, &service)
