@@ -21,9 +21,12 @@ const (
 	failurePenalty = 10
 	penaltyTau     = 5 * time.Second
 
-	// ignoredPenalty is what an attempt without a result adds to the penalty
-	// of an endpoint that has never answered.
+	// ignoredPenalty is what an attempt without a result adds.
 	ignoredPenalty = 1
+
+	// maxPenalty is where it stops: after an outage with many calls, an
+	// endpoint competes again within a minute.
+	maxPenalty = 10_000
 
 	// retiredBias is added to the in-flight count when an endpoint is
 	// retired, which makes it negative for as long as calls can be in flight.
@@ -156,14 +159,16 @@ var idled func()
 // prove that the endpoint takes at least that long: they can raise the average
 // but not lower it, nor be the first sample, so a fast failure never makes an
 // endpoint attractive. They do end the fading of the average, which is there
-// to have an endpoint tried again. An ignored attempt on an endpoint without
-// any sample adds a little to the penalty, lest it be tried for ever to no
-// avail.
+// to have an endpoint tried again.
+//
+// An ignored attempt adds a tenth of a failure's penalty: no blame, but one
+// that comes to nothing at once, each time, must not draw the calls of others.
 func (e *Endpoint) Observe(outcome Outcome, latency time.Duration) {
 	now := coarseNow()
+	latency = min(max(latency, 1), math.MaxInt64/2) // 0 would be no sample
 	switch outcome {
 	case Success:
-		e.observeLatency(now, latency)
+		e.sample(now, latency)
 		if e.penalty.Load() != 0 {
 			e.punish(now, 0.5, 0)
 		}
@@ -171,9 +176,8 @@ func (e *Endpoint) Observe(outcome Outcome, latency time.Duration) {
 		e.atLeast(now, latency)
 		e.punish(now, 1, failurePenalty)
 	case Ignored:
-		if !e.atLeast(now, latency) {
-			e.punish(now, 1, ignoredPenalty)
-		}
+		e.atLeast(now, latency)
+		e.punish(now, 1, ignoredPenalty)
 	}
 }
 
@@ -187,8 +191,8 @@ func (e *Endpoint) Latency() time.Duration {
 }
 
 // Penalty returns the factor by which recent failures make the endpoint look
-// slower than it is: 1 without any, 11 right after one, fading over about five
-// seconds and halved by every success.
+// slower than it is: 1 without any, 11 right after one, at most 10,001, fading
+// over about five seconds and halved by every success.
 func (e *Endpoint) Penalty() float64 { return e.penaltyAt(coarseNow()) }
 
 func (e *Endpoint) latencyAt(now uint32) float64 {
@@ -203,16 +207,15 @@ func (e *Endpoint) penaltyAt(now uint32) float64 {
 // others: a lost sample is harmless, spinning is not.
 const tries = 3
 
-func (e *Endpoint) observeLatency(now uint32, latency time.Duration) {
-	sample := max(1, float64(latency))
+func (e *Endpoint) sample(now uint32, latency time.Duration) {
 	for range tries {
 		old := e.latency.Load()
 		d := unpack(old)
 		left := d.left(now, latencyTau)
-		if faded := float64(d.value) * left; sample > faded {
-			d.value = float32(sample)
+		if faded := float64(d.value) * left; float64(latency) > faded {
+			d.value = float32(latency)
 		} else {
-			d.value = float32(faded + sample*(1-left))
+			d.value = float32(faded + float64(latency)*(1-left))
 		}
 		d.stamp = now
 		if e.latency.CompareAndSwap(old, d.pack()) {
@@ -221,32 +224,28 @@ func (e *Endpoint) observeLatency(now uint32, latency time.Duration) {
 	}
 }
 
-// atLeast records that an answer would have taken at least this long. It
-// reports false, having done nothing, if there is no average to compare with.
-func (e *Endpoint) atLeast(now uint32, latency time.Duration) bool {
+// atLeast records that an answer would have taken at least this long, if there
+// is an average to compare with.
+func (e *Endpoint) atLeast(now uint32, latency time.Duration) {
 	for range tries {
 		old := e.latency.Load()
 		if old == 0 {
-			return false
+			return
 		}
-		d := unpack(old)
-		d.value = max(d.value, float32(latency))
-		d.stamp = now
+		d := decaying{value: max(unpack(old).value, float32(latency)), stamp: now}
 		if e.latency.CompareAndSwap(old, d.pack()) {
-			break
+			return
 		}
 	}
-	return true
 }
 
 // punish multiplies what is left of the penalty and adds to it.
 func (e *Endpoint) punish(now uint32, factor, more float64) {
 	for range tries {
 		old := e.penalty.Load()
-		next := decaying{stamp: now}
-		next.value = float32(unpack(old).at(now, penaltyTau)*factor + more)
-		word := next.pack()
-		if next.value < 0.01 { // forgotten: spare the next success the write
+		penalty := unpack(old).at(now, penaltyTau)*factor + more
+		word := decaying{value: float32(min(penalty, maxPenalty)), stamp: now}.pack()
+		if penalty < 0.01 { // forgotten: spare the next success the write
 			word = 0
 		}
 		if e.penalty.CompareAndSwap(old, word) {

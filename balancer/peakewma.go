@@ -40,8 +40,8 @@ const (
 	unmeasured = 1e19
 
 	// forgiven is the penalty below which an endpoint without an answer so far
-	// gets another chance: 23 s after a single failure.
-	forgiven = 1.1
+	// gets another chance: 15 s after a single failure.
+	forgiven = 1.5
 )
 
 func (p *peakEWMA) Pick(info PickInfo) (*Endpoint, error) {

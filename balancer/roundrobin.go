@@ -15,6 +15,8 @@ import (
 // overloaded when they are at a third of what they can take. With many
 // clients it is no better than [Random], because their turns mix.
 //
+// A retry goes to a random endpoint that has not been tried.
+//
 // A pick costs one atomic addition to a counter that all callers share.
 // Building costs a copy of the set.
 func RoundRobin(set Set) Picker {
@@ -41,15 +43,10 @@ func (p *roundRobin) Pick(info PickInfo) (*Endpoint, error) {
 	if n == 1 {
 		return p.endpoints[0], nil
 	}
-	turn := p.turn.Add(1) % n
-	picked := p.endpoints[turn]
 	if len(info.Tried) > 0 {
-		// Among len(Tried)+1 in a row one is untried, unless all are.
-		for i := range min(n, uint64(len(info.Tried))+1) {
-			if e := p.endpoints[(turn+i)%n]; !slices.Contains(info.Tried, e) {
-				return e, nil
-			}
-		}
+		// The next in turn after the tried one would get all of the failing
+		// endpoint's calls on top of its own.
+		return one(p.endpoints, info.Tried), nil
 	}
-	return picked, nil
+	return p.endpoints[p.turn.Add(1)%n], nil
 }
