@@ -74,11 +74,17 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	registry.Close()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err = server.Shutdown(grace)
-	<-served
-	if err != nil {
+	if err := errors.Join(server.Shutdown(grace), ignoreClosed(<-served)); err != nil {
 		return fmt.Errorf("registry: stop: %w", err)
 	}
 	logger.Info("stopped")
 	return nil
+}
+
+// ignoreClosed drops the error by which Serve says that it was told to end.
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }

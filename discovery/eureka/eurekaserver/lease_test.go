@@ -33,7 +33,7 @@ func TestLeaseEndsExactly(t *testing.T) {
 
 		time.Sleep(500*time.Millisecond - 1)
 		assert.Equal(t, []string{"i1", "long", "renewed"}, ids(c.applications("/apps")))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.Equal(t, []string{"long", "renewed"}, ids(c.applications("/apps")))
 		assert.Equal(t, 404, c.status("GET", "/apps/APP/i1"))
@@ -41,7 +41,7 @@ func TestLeaseEndsExactly(t *testing.T) {
 
 		time.Sleep(1500*time.Millisecond - 1)
 		assert.Equal(t, []string{"long", "renewed"}, ids(c.applications("/apps")))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.Equal(t, []string{"long"}, ids(c.applications("/apps")))
 
@@ -119,7 +119,7 @@ func TestDeltaEntriesAge(t *testing.T) {
 
 		time.Sleep(2*time.Minute - 1)
 		assert.Equal(t, both, c.applications("/apps/delta"))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		one := c.applications("/apps/delta")
 		assert.Equal(t, []string{"i2"}, ids(one))
 		assert.NotEqual(t, both.Version, one.Version)
@@ -137,7 +137,7 @@ func TestDeltaRetentionIsASetting(t *testing.T) {
 		c.register("APP")
 		time.Sleep(10*time.Second - 1)
 		assert.Len(t, c.delta("APP"), 1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		assert.Empty(t, c.delta("APP"))
 	}, eurekaserver.WithDeltaRetention(10*time.Second))
 }

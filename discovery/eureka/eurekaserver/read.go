@@ -13,12 +13,15 @@ func (s *Server) getApps(w http.ResponseWriter, r *http.Request, _ []string) {
 		empty(w, http.StatusNotAcceptable)
 		return
 	}
+	if held, state := s.heldRevision(r); state == revisionOurs {
+		if rev, _ := s.registry.revision(); rev == held {
+			s.mark(w, rev)
+			empty(w, http.StatusNotModified)
+			return
+		}
+	}
 	doc, rev := s.registry.full()
 	s.mark(w, rev)
-	if held, state := s.heldRevision(r); state == revisionOurs && held == rev {
-		empty(w, http.StatusNotModified)
-		return
-	}
 	respondDocument(w, r, doc)
 }
 

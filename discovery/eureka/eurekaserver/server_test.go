@@ -75,14 +75,14 @@ func TestLog(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
 		Level: slog.LevelInfo,
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
 				return slog.Attr{}
 			}
 			return a
 		},
 	}))
-	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
+	bubble(t, func(_ *testing.T, c caller, _ *eurekaserver.Server) {
 		c.register("APP", lease(5))
 		c.register("APP", lease(5))
 		c.register("APP", edit{"instanceId": "i2"})

@@ -84,13 +84,13 @@ func marshal(root string, doc any, f Format) ([]byte, error) {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(map[string]any{root: doc}); err != nil {
-			return nil, fmt.Errorf("wire: write %s as JSON: %v", root, err)
+			return nil, fmt.Errorf("wire: write %s as JSON: %s", root, err.Error())
 		}
 		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 	case XML:
 		start := xml.StartElement{Name: xml.Name{Local: root}}
 		if err := xml.NewEncoder(&b).EncodeElement(doc, start); err != nil {
-			return nil, fmt.Errorf("wire: write %s as XML: %v", root, err)
+			return nil, fmt.Errorf("wire: write %s as XML: %s", root, err.Error())
 		}
 		return b.Bytes(), nil
 	}
@@ -154,11 +154,11 @@ func jsonError(root string, err error) error {
 		return fmt.Errorf("wire: read %s: %s: unexpected %s", root, wrong.Field, wrong.Value)
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("wire: read %s: byte %d: %v", root, syntax.Offset, syntax)
+		return fmt.Errorf("wire: read %s: byte %d: %s", root, syntax.Offset, syntax.Error())
 	}
-	return fmt.Errorf("wire: read %s: %v", root, err)
+	return fmt.Errorf("wire: read %s: %s", root, err.Error())
 }
 
 func xmlError(root string, d *xml.Decoder, err error) error {
-	return fmt.Errorf("wire: read %s: byte %d: %v", root, d.InputOffset(), err)
+	return fmt.Errorf("wire: read %s: byte %d: %s", root, d.InputOffset(), err.Error())
 }

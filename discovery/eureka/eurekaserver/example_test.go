@@ -1,0 +1,101 @@
+package eurekaserver_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
+	"github.com/namesake-go/namesake/internal/memnet"
+)
+
+// A registry inside a program. This one listens in memory; yours would call
+// net.Listen or ListenAndServe.
+func Example() {
+	var network memnet.Network
+	listener, err := network.Listen("registry:8761")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	registry := eurekaserver.New()
+	server := &http.Server{Handler: registry}
+	server.RegisterOnShutdown(registry.Close) // clients that wait are told
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Shutdown(context.Background()) }()
+
+	// Any Eureka client can register now. By hand it looks like this.
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://registry:8761/eureka/apps/ORDERS", "application/json", strings.NewReader(`{"instance": {
+		"instanceId": "orders-1", "app": "ORDERS", "hostName": "10.0.0.7", "ipAddr": "10.0.0.7",
+		"port": {"$": 8080, "@enabled": "true"}, "vipAddress": "orders",
+		"dataCenterInfo": {"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"}}}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	fmt.Println(resp.Status)
+
+	resp, err = client.Get("http://registry:8761/eureka/apps/ORDERS/orders-1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	document, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.Contains(string(document), `<status>UP</status>`))
+	// Output:
+	// 204 No Content
+	// true
+}
+
+// A registry in a bunch of settings, with a log for operators.
+func ExampleNew() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	registry := eurekaserver.New(
+		eurekaserver.WithLogger(logger),
+		eurekaserver.WithPrefix("/registry"),
+		eurekaserver.WithMaxBody(64<<10),
+		eurekaserver.WithDeltaRetention(5*time.Minute),
+		eurekaserver.WithOverrideRetention(-1),
+		eurekaserver.WithWait(eurekaserver.WaitConfig{Max: 20 * time.Second, Waiters: 500}),
+	)
+	defer registry.Close()
+
+	var network memnet.Network
+	listener, err := network.Listen("registry:80")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: registry}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://registry/registry/apps/ORDERS", "application/xml", strings.NewReader(`<instance>
+		<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
+		<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	// Output:
+	// level=INFO msg="instance registered" app=ORDERS id=orders-1 status=UP
+}
