@@ -83,7 +83,7 @@ func TestFirstSetIsEmptyOnlyWhenAllHaveSpoken(t *testing.T) {
 				w := start(t, combine(new(discovery.Memory), slow), "orders")
 				time.Sleep(time.Second - 1)
 				w.says()
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				w.says(`error: discovery: lookup of "orders": no route`, "[]")
 			})
 			synctest.Test(t, func(t *testing.T) {
@@ -138,8 +138,8 @@ func TestFallbackDoesNotWait(t *testing.T) {
 func ExampleMerge() {
 	east := discovery.Static{"orders": discovery.Addrs("10.1.0.7:8080")}
 	west := discovery.Static{"orders": discovery.Addrs("10.2.0.7:8080")}
-	for set := range discovery.Merge(east, west).Watch(context.Background(), "orders") {
-		if len(set) == 2 { // one registry may answer first
+	for set, err := range discovery.Merge(east, west).Watch(context.Background(), "orders") {
+		if err == nil && len(set) == 2 { // one registry may answer first
 			fmt.Println(set[0].Addr, set[1].Addr)
 			break
 		}
@@ -151,7 +151,11 @@ func ExampleMerge() {
 func ExampleFallback() {
 	registry := new(discovery.Memory)
 	configured := discovery.Static{"orders": discovery.Addrs("10.0.0.7:8080")}
-	for set := range discovery.Fallback(registry, configured).Watch(context.Background(), "orders") {
+	for set, err := range discovery.Fallback(registry, configured).Watch(context.Background(), "orders") {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
 		fmt.Println(set[0].Addr)
 		if set[0].Addr == "10.0.0.9:8080" {
 			break

@@ -205,16 +205,16 @@ func ExampleMemory() {
 		fmt.Println(err)
 		return
 	}
-	for set := range registry.Watch(ctx, "orders") {
-		fmt.Println(len(set), "copies")
+	for set, err := range registry.Watch(ctx, "orders") {
+		fmt.Println(len(set), "copies", err)
 		if len(set) == 0 {
 			break
 		}
 		_ = registration.Close(ctx)
 	}
 	// Output:
-	// 1 copies
-	// 0 copies
+	// 1 copies <nil>
+	// 0 copies <nil>
 }
 
 // A test of code that uses a Watcher changes the set, and makes the registry

@@ -69,8 +69,7 @@ func waits(t *testing.T, n int, cfg discovery.PollConfig, lookup discovery.Looku
 		}
 		return lookup(ctx, service)
 	}, cfg)
-	for range w.Watch(ctx, "orders") {
-	}
+	w.Watch(ctx, "orders")(func([]discovery.Instance, error) bool { return true })
 	require.Len(t, times, n+1)
 	between := make([]time.Duration, n)
 	for i := range between {
@@ -210,15 +209,12 @@ func TestPollTimeout(t *testing.T) {
 func TestPollPanics(t *testing.T) {
 	assert.PanicsWithValue(t, "discovery: Poll with a nil Lookup", func() { discovery.Poll(nil, exact) })
 	w := discovery.Poll(func(context.Context, string) ([]discovery.Instance, error) { panic("lookup") }, exact)
-	assert.PanicsWithValue(t, "lookup", func() {
-		for range w.Watch(t.Context(), "orders") {
-		}
-	})
+	assert.PanicsWithValue(t, "lookup", func() { first(t.Context(), w, "orders") })
 }
 
 // A registry that can be asked once is a Watcher with Poll around it.
 func ExamplePoll() {
-	lookup := func(ctx context.Context, service string) ([]discovery.Instance, error) {
+	lookup := func(_ context.Context, service string) ([]discovery.Instance, error) {
 		if service != "orders" {
 			return nil, discovery.ErrUnknownService
 		}
@@ -226,8 +222,8 @@ func ExamplePoll() {
 	}
 	watcher := discovery.Poll(lookup, discovery.PollConfig{Interval: 5 * time.Second})
 
-	for set := range watcher.Watch(context.Background(), "orders") {
-		fmt.Println(set[0].Addr, set[1].Addr)
+	for set, err := range watcher.Watch(context.Background(), "orders") {
+		fmt.Println(set[0].Addr, set[1].Addr, err)
 		break
 	}
 	for _, err := range watcher.Watch(context.Background(), "invoices") {
@@ -235,6 +231,6 @@ func ExamplePoll() {
 		break
 	}
 	// Output:
-	// 10.0.0.7:8080 10.0.0.8:8080
+	// 10.0.0.7:8080 10.0.0.8:8080 <nil>
 	// true discovery: lookup of "invoices": discovery: unknown service
 }

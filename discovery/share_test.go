@@ -74,8 +74,7 @@ func TestShareEndsWithTheLastReader(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range shared.Watch(ctx, "orders") {
-		}
+		assert.Equal(t, "nothing", first(ctx, shared, "orders"))
 		assert.EqualValues(t, 3, g.begun.Load(), "a reader whose context is done starts nothing")
 	})
 }
@@ -146,13 +145,11 @@ func TestShareLetsGo(t *testing.T) {
 		})
 		g := &gauged{Watcher: flood}
 		shared := discovery.Share(g)
-		for range shared.Watch(t.Context(), "orders") {
-			break
-		}
+		assert.NotEqual(t, "nothing", first(t.Context(), shared, "orders"))
 		assert.Zero(t, g.open.Load())
 		assert.Panics(t, func() {
-			for range shared.Watch(t.Context(), "orders") {
-				panic("reader")
+			for set, err := range shared.Watch(t.Context(), "orders") {
+				panic(line(set, err))
 			}
 		})
 		assert.Zero(t, g.open.Load())
@@ -166,9 +163,7 @@ func TestShareContext(t *testing.T) {
 			assert.Nil(t, ctx.Value(key{}), "one reader's values are not for the others")
 			return discovery.Static{"orders": nil}.Watch(ctx, service)
 		}))
-		for range shared.Watch(context.WithValue(t.Context(), key{}, "secret"), "orders") {
-			break
-		}
+		assert.Equal(t, "[]", first(context.WithValue(t.Context(), key{}, "secret"), shared, "orders"))
 	})
 	assert.PanicsWithValue(t, "discovery: Share of a nil Watcher", func() { discovery.Share(nil) })
 }
@@ -181,10 +176,8 @@ func TestShareConcurrently(t *testing.T) {
 	for i := range 8 {
 		running.Go(func() {
 			for j := range 100 {
-				for range shared.Watch(t.Context(), "orders") {
-					m.Set("orders", named(fmt.Sprint(i, j))...)
-					break
-				}
+				m.Set("orders", named(fmt.Sprintf("%d-%d", i, j))...)
+				assert.NotEqual(t, "nothing", first(t.Context(), shared, "orders"))
 			}
 		})
 	}
@@ -201,17 +194,17 @@ func ExampleShare() {
 	shared := discovery.Share(registry)
 
 	ctx := context.Background()
-	for set := range shared.Watch(ctx, "orders") {
-		fmt.Println("first reader:", set[0].Addr)
-		for set := range shared.Watch(ctx, "orders") {
-			fmt.Println("second reader:", set[0].Addr)
+	for set, err := range shared.Watch(ctx, "orders") {
+		fmt.Println("first reader:", set[0].Addr, err)
+		for set, err := range shared.Watch(ctx, "orders") {
+			fmt.Println("second reader:", set[0].Addr, err)
 			break
 		}
 		break
 	}
 	fmt.Println("lookups:", asked)
 	// Output:
-	// first reader: 10.0.0.7:8080
-	// second reader: 10.0.0.7:8080
+	// first reader: 10.0.0.7:8080 <nil>
+	// second reader: 10.0.0.7:8080 <nil>
 	// lookups: 1
 }

@@ -71,6 +71,14 @@ func (r *watch) heard() []string {
 	return news
 }
 
+// first returns what a watch yields first, in words, and breaks off.
+func first(ctx context.Context, w discovery.Watcher, service string) string {
+	for set, err := range w.Watch(ctx, service) {
+		return line(set, err)
+	}
+	return "nothing"
+}
+
 func (r *watch) stop() {
 	r.cancel()
 	<-r.ended

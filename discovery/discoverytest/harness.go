@@ -68,11 +68,10 @@ const (
 	prompt = 5 * time.Second
 )
 
-// A check is one rule of a contract. It takes a testing.TB so that tests of
-// the suite can see it fail.
+// A check is one rule of a contract.
 type check struct {
 	name    string
-	run     func(t testing.TB, f *fixture)
+	run     func(f *fixture)
 	changes bool // whether it changes sets while they are watched
 }
 
@@ -87,7 +86,7 @@ func (h Harness) test(t *testing.T, checks []check) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
-			run(t, func(t *testing.T) { c.run(t, newFixture(t, h)) })
+			run(t, func(t *testing.T) { c.run(newFixture(t, h)) })
 		})
 	}
 }
@@ -95,7 +94,7 @@ func (h Harness) test(t *testing.T, checks []check) {
 // A fixture is a subject in one check.
 type fixture struct {
 	Subject
-	t        testing.TB
+	t        testing.TB // not a *testing.T, so that tests of the suite can see a check fail
 	harness  Harness
 	patience time.Duration
 	quiet    time.Duration // how long to look on where nothing should happen

@@ -60,7 +60,7 @@ func failures(t *testing.T, checks []check, name string, h Harness) string {
 	synctest.Test(t, func(t *testing.T) {
 		r.TB = t
 		var running sync.WaitGroup
-		running.Go(func() { checks[i].run(r, newFixture(r, h)) })
+		running.Go(func() { checks[i].run(newFixture(r, h)) })
 		running.Wait()
 		for _, f := range slices.Backward(r.cleanups) {
 			f()

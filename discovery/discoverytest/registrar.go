@@ -33,15 +33,15 @@ var registrarChecks = []check{
 }
 
 // register announces a copy, and closes it when the check is over.
-func (f *fixture) register(t testing.TB, in discovery.Instance) discovery.Registration {
-	t.Helper()
+func (f *fixture) register(in discovery.Instance) discovery.Registration {
+	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), f.patience)
 	defer cancel()
 	r, err := f.Registrar.Register(ctx, f.service, in)
 	if err != nil {
-		t.Fatalf("register %q: %v", in.ID, err)
+		f.t.Fatalf("register %q: %v", in.ID, err)
 	}
-	t.Cleanup(func() { _ = f.close(r) })
+	f.t.Cleanup(func() { _ = f.close(r) })
 	return r
 }
 
@@ -52,53 +52,53 @@ func (f *fixture) close(r discovery.Registration) error {
 }
 
 // mustClose withdraws a copy.
-func (f *fixture) mustClose(t testing.TB, r discovery.Registration) {
-	t.Helper()
+func (f *fixture) mustClose(r discovery.Registration) {
+	f.t.Helper()
 	if err := f.close(r); err != nil {
-		t.Errorf("close: %v", err)
+		f.t.Errorf("close: %v", err)
 	}
 }
 
-func registeredIsSeen(t testing.TB, f *fixture) {
+func registeredIsSeen(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
-	f.register(t, instance(f.service, 1))
+	f.register(instance(f.service, 1))
 	s.awaitSet("after one was registered", f.copies(1)...)
-	f.register(t, instance(f.service, 2))
+	f.register(instance(f.service, 2))
 	s.awaitSet("after another was registered", f.copies(1, 2)...)
 }
 
-func closeWithdraws(t testing.TB, f *fixture) {
+func closeWithdraws(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
-	a, b := f.register(t, instance(f.service, 1)), f.register(t, instance(f.service, 2))
+	a, b := f.register(instance(f.service, 1)), f.register(instance(f.service, 2))
 	s.awaitSet("after two were registered", f.copies(1, 2)...)
-	f.mustClose(t, a)
+	f.mustClose(a)
 	s.awaitSet("after one was withdrawn", f.copies(2)...)
 	s.hold("after one was withdrawn", f.copies(2)...)
-	f.mustClose(t, b)
+	f.mustClose(b)
 	s.awaitSet("after both were withdrawn")
-	f.register(t, instance(f.service, 1))
+	f.register(instance(f.service, 1))
 	s.awaitSet("after one was registered again", f.copies(1)...)
 }
 
-func closeTwice(t testing.TB, f *fixture) {
+func closeTwice(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
-	r := f.register(t, instance(f.service, 1))
+	r := f.register(instance(f.service, 1))
 	s.awaitSet("after one was registered", f.copies(1)...)
 	first := f.close(r)
 	if first != nil {
-		t.Errorf("close: %v", first)
+		f.t.Errorf("close: %v", first)
 	}
 	s.awaitSet("after it was withdrawn")
-	f.register(t, instance(f.service, 1))
+	f.register(instance(f.service, 1))
 	s.awaitSet("after it was registered again", f.copies(1)...)
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, ctx := range []context.Context{context.Background(), canceled} {
 		if err := r.Close(ctx); !sameError(err, first) {
-			t.Errorf("the first close returned %v, a later one %v", first, err)
+			f.t.Errorf("the first close returned %v, a later one %v", first, err)
 		}
 	}
 	s.hold("after the first registration was closed again", f.copies(1)...)
@@ -108,49 +108,49 @@ func closeTwice(t testing.TB, f *fixture) {
 // cannot be compared.
 func sameError(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
-func sameIDReplaces(t testing.TB, f *fixture) {
+func sameIDReplaces(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
-	f.register(t, instance(f.service, 1))
+	f.register(instance(f.service, 1))
 	s.awaitSet("after one was registered", f.copies(1)...)
 	moved := instance(f.service, 2)
 	moved.ID = instance(f.service, 1).ID
-	r := f.register(t, moved)
+	r := f.register(moved)
 	s.awaitSet("after another with its ID was registered", moved)
 	s.hold("after another with its ID was registered", moved)
-	f.mustClose(t, r)
+	f.mustClose(r)
 	s.awaitSet("after the other was withdrawn")
 }
 
-func contextAfterwards(t testing.TB, f *fixture) {
+func contextAfterwards(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, err := f.Registrar.Register(ctx, f.service, instance(f.service, 1))
 	if err != nil {
 		cancel()
-		t.Fatalf("register: %v", err)
+		f.t.Fatalf("register: %v", err)
 	}
-	t.Cleanup(func() { _ = f.close(r) })
+	f.t.Cleanup(func() { _ = f.close(r) })
 	s.awaitSet("after one was registered", f.copies(1)...)
 	cancel()
 	s.hold("after the context of its announcement was done", f.copies(1)...)
-	f.register(t, instance(f.service, 2))
+	f.register(instance(f.service, 2))
 	s.awaitSet("after another was registered", f.copies(1, 2)...)
 }
 
 var errGivenUp = errors.New("given up by the suite")
 
-func contextBefore(t testing.TB, f *fixture) {
+func contextBefore(f *fixture) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errGivenUp)
-	f.registerInVain(t, ctx)
-	f.mustHaveLeftNothing(t)
+	f.registerInVain(ctx)
+	f.mustHaveLeftNothing()
 }
 
-func contextDuringOutage(t testing.TB, f *fixture) {
+func contextDuringOutage(f *fixture) {
 	if f.Fail == nil {
-		t.Skip("the harness cannot make the registry fail")
+		f.t.Skip("the harness cannot make the registry fail")
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -161,14 +161,14 @@ func contextDuringOutage(t testing.TB, f *fixture) {
 		wait(f.quiet)
 		cancel(errGivenUp)
 	})
-	f.registerInVain(t, ctx)
+	f.registerInVain(ctx)
 	f.Fail(false)
-	f.mustHaveLeftNothing(t)
+	f.mustHaveLeftNothing()
 }
 
 // registerInVain registers a copy, which must fail because ctx is done.
-func (f *fixture) registerInVain(t testing.TB, ctx context.Context) {
-	t.Helper()
+func (f *fixture) registerInVain(ctx context.Context) {
+	f.t.Helper()
 	ended := make(chan struct{})
 	var r discovery.Registration
 	var err error
@@ -177,29 +177,29 @@ func (f *fixture) registerInVain(t testing.TB, ctx context.Context) {
 		r, err = f.Registrar.Register(ctx, f.service, instance(f.service, 1))
 	}()
 	if !happens(ended, f.quiet+prompt) {
-		t.Fatalf("registering goes on %v after its context was done", prompt)
+		f.t.Fatalf("registering goes on %v after its context was done", prompt)
 	}
 	if err == nil {
-		t.Cleanup(func() { _ = f.close(r) })
-		t.Fatal("registered, though the context was done before")
+		f.t.Cleanup(func() { _ = f.close(r) })
+		f.t.Fatal("registered, though the context was done before")
 	}
 	if !errors.Is(err, errGivenUp) {
-		t.Errorf("want an error that wraps the context's cause, got %v", err)
+		f.t.Errorf("want an error that wraps the context's cause, got %v", err)
 	}
 }
 
-func (f *fixture) mustHaveLeftNothing(t testing.TB) {
-	t.Helper()
+func (f *fixture) mustHaveLeftNothing() {
+	f.t.Helper()
 	s := f.follow(f.service)
 	defer s.stop()
-	f.register(t, instance(f.service, 2))
+	f.register(instance(f.service, 2))
 	s.awaitSet("after another was registered", f.copies(2)...)
 	s.hold("after one could not be registered", f.copies(2)...)
 }
 
-func outageIsWaitedOut(t testing.TB, f *fixture) {
+func outageIsWaitedOut(f *fixture) {
 	if f.Fail == nil {
-		t.Skip("the harness cannot make the registry fail")
+		f.t.Skip("the harness cannot make the registry fail")
 	}
 	s := f.follow(f.service)
 	defer s.stop()
@@ -210,11 +210,11 @@ func outageIsWaitedOut(t testing.TB, f *fixture) {
 		wait(f.quiet)
 		f.Fail(false)
 	})
-	f.register(t, instance(f.service, 1))
+	f.register(instance(f.service, 1))
 	s.awaitSet("after the registry was repaired", f.copies(1)...)
 }
 
-func invalidInstance(t testing.TB, f *fixture) {
+func invalidInstance(f *fixture) {
 	bad := instance(f.service, 1)
 	bad.Addr = "nowhere"
 	ended := make(chan struct{})
@@ -227,18 +227,18 @@ func invalidInstance(t testing.TB, f *fixture) {
 		r, err = f.Registrar.Register(ctx, f.service, bad)
 	}()
 	if !happens(ended, prompt) {
-		t.Fatalf("an invalid instance is not refused within %v", prompt)
+		f.t.Fatalf("an invalid instance is not refused within %v", prompt)
 	}
 	if err == nil {
-		t.Cleanup(func() { _ = f.close(r) })
-		t.Fatalf("an invalid instance was registered: %+v", bad)
+		f.t.Cleanup(func() { _ = f.close(r) })
+		f.t.Fatalf("an invalid instance was registered: %+v", bad)
 	}
 	if !strings.Contains(err.Error(), bad.ID) && !strings.Contains(err.Error(), bad.Addr) {
-		t.Errorf("the error does not name the invalid instance %q: %v", bad.ID, err)
+		f.t.Errorf("the error does not name the invalid instance %q: %v", bad.ID, err)
 	}
 }
 
-func manyAtOnce(t testing.TB, f *fixture) {
+func manyAtOnce(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
 	want := f.copies(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
@@ -250,19 +250,19 @@ func manyAtOnce(t testing.TB, f *fixture) {
 		running.Go(func() {
 			var err error
 			if registrations[i], err = f.Registrar.Register(ctx, f.service, in); err != nil {
-				t.Errorf("register %q: %v", in.ID, err)
+				f.t.Errorf("register %q: %v", in.ID, err)
 			}
 		})
 	}
 	running.Wait()
-	if t.Failed() {
+	if f.t.Failed() {
 		return
 	}
 	s.awaitSet("after many were registered at once", want...)
 	for _, r := range registrations {
 		running.Go(func() {
 			if err := r.Close(ctx); err != nil {
-				t.Errorf("close: %v", err)
+				f.t.Errorf("close: %v", err)
 			}
 		})
 	}

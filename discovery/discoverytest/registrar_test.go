@@ -139,8 +139,8 @@ func TestRegistrarCatches(t *testing.T) {
 				return m.Register(ctx, service, in)
 			}
 		}},
-		{"tries what is invalid until its context is done", "invalid instance", "is not refused within", func(m *discovery.Memory) registerFunc {
-			return func(ctx context.Context, service string, in instance) (discovery.Registration, error) {
+		{"tries what is invalid until its context is done", "invalid instance", "is not refused within", func(*discovery.Memory) registerFunc {
+			return func(ctx context.Context, _ string, in instance) (discovery.Registration, error) {
 				<-ctx.Done()
 				return nil, in.Validate()
 			}
@@ -158,7 +158,7 @@ func TestRegistrarCatches(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.fault, func(t *testing.T) {
-			got := failures(t, registrarChecks, test.check, Harness{New: func(t testing.TB) Subject {
+			got := failures(t, registrarChecks, test.check, Harness{New: func(testing.TB) Subject {
 				m := new(discovery.Memory)
 				s := subject(m)
 				s.Registrar = test.broken(m)

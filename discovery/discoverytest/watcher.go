@@ -31,7 +31,7 @@ var watcherChecks = []check{
 	{name: "errors are news", run: errorsAreNews, changes: true},
 }
 
-func firstSet(t testing.TB, f *fixture) {
+func firstSet(f *fixture) {
 	f.Set(f.service, f.copies(1, 2, 3)...)
 	s := f.follow(f.service)
 	defer s.stop()
@@ -39,7 +39,7 @@ func firstSet(t testing.TB, f *fixture) {
 	s.hold("while nothing changes", f.copies(1, 2, 3)...)
 }
 
-func everyChange(t testing.TB, f *fixture) {
+func everyChange(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	s := f.follow(f.service)
 	defer s.stop()
@@ -56,7 +56,7 @@ func everyChange(t testing.TB, f *fixture) {
 	s.awaitSet("after all facts about a copy but its ID changed", moved)
 }
 
-func lastCopyLeaves(t testing.TB, f *fixture) {
+func lastCopyLeaves(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	s := f.follow(f.service)
 	defer s.stop()
@@ -68,7 +68,7 @@ func lastCopyLeaves(t testing.TB, f *fixture) {
 }
 
 // noCopies accepts both answers that the contract allows.
-func noCopies(t testing.TB, f *fixture) {
+func noCopies(f *fixture) {
 	s := f.follow(f.service)
 	defer s.stop()
 	s.await("of a service that was never announced", "an empty set or ErrUnknownService", func(it item) bool {
@@ -77,7 +77,7 @@ func noCopies(t testing.TB, f *fixture) {
 	s.hold("while it is not announced")
 }
 
-func twoWatches(t testing.TB, f *fixture) {
+func twoWatches(f *fixture) {
 	f.Set(f.service, f.copies(1, 2)...)
 	a, b := f.follow(f.service), f.follow(f.service)
 	defer b.stop()
@@ -95,7 +95,7 @@ func twoWatches(t testing.TB, f *fixture) {
 	b.awaitSet("in the watch that is left", f.copies(4)...)
 }
 
-func twoServices(t testing.TB, f *fixture) {
+func twoServices(f *fixture) {
 	other := newService("payments")
 	f.Set(f.service, instance(f.service, 1))
 	f.Set(other, instance(other, 2))
@@ -112,7 +112,7 @@ func twoServices(t testing.TB, f *fixture) {
 	a.hold("in the service that did not change", instance(f.service, 1))
 }
 
-func slowReader(t testing.TB, f *fixture) {
+func slowReader(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	resume := make(chan struct{})
 	s := f.followSlowly(f.service, resume)
@@ -126,7 +126,7 @@ func slowReader(t testing.TB, f *fixture) {
 	s.hold("after the latest set", f.copies(1, 9)...)
 }
 
-func contextEnds(t testing.TB, f *fixture) {
+func contextEnds(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	s := f.follow(f.service)
 	s.awaitSet("at first", f.copies(1)...)
@@ -137,37 +137,36 @@ func contextEnds(t testing.TB, f *fixture) {
 	ended := make(chan struct{})
 	go func() { // ended by ctx; if it is not, the check fails
 		defer close(ended)
-		for range f.Watcher.Watch(ctx, f.service) {
-		}
+		f.Watcher.Watch(ctx, f.service)(func([]discovery.Instance, error) bool { return true })
 	}()
 	if !happens(ended, prompt) {
-		t.Errorf("a watch whose context was done before it began goes on after %v", prompt)
+		f.t.Errorf("a watch whose context was done before it began goes on after %v", prompt)
 	}
 }
 
-func breakEnds(t testing.TB, f *fixture) {
+func breakEnds(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if err := f.watchOnce(ctx); err != nil {
-		t.Error(err)
+		f.t.Error(err)
 	}
 }
 
-func leavesNothing(t testing.TB, f *fixture) {
+func leavesNothing(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	watch := func() {
 		if err := f.watchOnce(ctx); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 	}
 	watch() // what it leaves may be for all the others, such as a connection
-	f.mustNotGrow(t, "watches that were broken off", watch)
+	f.mustNotGrow("watches that were broken off", watch)
 }
 
-func nothingEarly(t testing.TB, f *fixture) {
+func nothingEarly(f *fixture) {
 	f.Set(f.service, f.copies(1)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -175,16 +174,16 @@ func nothingEarly(t testing.TB, f *fixture) {
 	if f.Asked != nil {
 		asked = f.Asked()
 	}
-	f.mustNotGrow(t, "watches that nobody ranged over", func() { f.Watcher.Watch(ctx, f.service) })
+	f.mustNotGrow("watches that nobody ranged over", func() { f.Watcher.Watch(ctx, f.service) })
 	wait(f.quiet)
 	if f.Asked != nil && f.Asked() != asked {
-		t.Errorf("the registry was asked %d times before anyone ranged over a watch", f.Asked()-asked)
+		f.t.Errorf("the registry was asked %d times before anyone ranged over a watch", f.Asked()-asked)
 	}
 }
 
-func errorsAreNews(t testing.TB, f *fixture) {
+func errorsAreNews(f *fixture) {
 	if f.Fail == nil {
-		t.Skip("the harness cannot make the registry fail")
+		f.t.Skip("the harness cannot make the registry fail")
 	}
 	f.Set(f.service, f.copies(1)...)
 	s := f.follow(f.service)
@@ -192,7 +191,7 @@ func errorsAreNews(t testing.TB, f *fixture) {
 	s.awaitSet("at first", f.copies(1)...)
 	f.Fail(true)
 	if err := s.awaitError("after the registry failed"); errors.Is(err, discovery.ErrUnknownService) {
-		t.Errorf("a registry that fails knows of no service whether it exists: %v", err)
+		f.t.Errorf("a registry that fails knows of no service whether it exists: %v", err)
 	}
 	s.hold("while the registry fails", f.copies(1)...)
 
@@ -234,8 +233,8 @@ func (f *fixture) watchOnce(ctx context.Context) error {
 // mustNotGrow does something many times, and checks that there are not about
 // as many goroutines more than before soon afterwards. It allows for a few,
 // which may serve a pool of connections.
-func (f *fixture) mustNotGrow(t testing.TB, what string, do func()) {
-	t.Helper()
+func (f *fixture) mustNotGrow(what string, do func()) {
+	f.t.Helper()
 	const times, few = 20, 10
 	before := runtime.NumGoroutine()
 	for range times {
@@ -243,7 +242,7 @@ func (f *fixture) mustNotGrow(t testing.TB, what string, do func()) {
 	}
 	for start := time.Now(); runtime.NumGoroutine() > before+few; wait(10 * time.Millisecond) {
 		if time.Since(start) > prompt {
-			t.Errorf("%d goroutines, and %d more after %d %s", before, runtime.NumGoroutine()-before, times, what)
+			f.t.Errorf("%d goroutines, and %d more after %d %s", before, runtime.NumGoroutine()-before, times, what)
 			return
 		}
 	}

@@ -75,7 +75,9 @@ func TestWatcherCatches(t *testing.T) {
 		}},
 		{"set repeated without a pause", "first set", "pieces of news within", func(l *lab) discovery.Watcher {
 			return l.each(func(_ string, s set, err error, yield yielder) bool {
-				for yield(s, err) {
+				again := true
+				for again {
+					again = yield(s, err)
 				}
 				return false
 			})
@@ -145,7 +147,7 @@ func TestWatcherCatches(t *testing.T) {
 			return l.each(func(_ string, s set, err error, yield yielder) bool { return len(s) == 0 || yield(s, err) })
 		}},
 		{"unknown is any error", "service without copies", "ErrUnknownService", func(l *lab) discovery.Watcher {
-			return l.each(func(_ string, s set, _ error, yield yielder) bool { return yield(nil, errors.New("404")) })
+			return l.each(func(_ string, _ set, _ error, yield yielder) bool { return yield(nil, errors.New("404")) })
 		}},
 		{"unknown services have a copy", "service without copies", "ErrUnknownService", func(l *lab) discovery.Watcher {
 			return l.each(func(_ string, s set, err error, yield yielder) bool {
@@ -190,7 +192,10 @@ func TestWatcherCatches(t *testing.T) {
 					defer cancel()
 					sets := make(chan set) // and nobody waits for its reader
 					go func() {
-						for s := range l.Watch(ctx, service) {
+						for s, err := range l.Watch(ctx, service) {
+							if err != nil {
+								continue
+							}
 							select {
 							case sets <- s:
 							case <-time.After(time.Millisecond):
@@ -282,9 +287,11 @@ func TestWatcherCatches(t *testing.T) {
 		}},
 		{"error repeated without a pause", "errors are news", "pieces of news within", func(l *lab) discovery.Watcher {
 			return l.each(func(_ string, s set, err error, yield yielder) bool {
-				for err != nil && yield(nil, err) {
+				again := yield(s, err)
+				for again && err != nil {
+					again = yield(nil, err)
 				}
-				return err == nil && yield(s, nil)
+				return again
 			})
 		}},
 		{"unknown when it fails", "errors are news", "whether it exists", func(l *lab) discovery.Watcher {
