@@ -38,12 +38,12 @@ const (
 type Outcome uint8
 
 const (
-	// Success: the endpoint answered as it should.
+	// Success says that the endpoint answered as it should.
 	Success Outcome = iota
-	// Failure: the endpoint is to blame.
+	// Failure says that the endpoint is to blame.
 	Failure
-	// Ignored: nothing can be said of the endpoint, because the caller gave
-	// up or the fault was not the endpoint's.
+	// Ignored says that nothing can be told of the endpoint, because the
+	// caller gave up or the fault was not the endpoint's.
 	Ignored
 )
 

@@ -27,7 +27,7 @@ func ExampleBudget() {
 // A call is tried until it succeeds or there is no further attempt.
 func ExampleRetry() {
 	retry := resilience.NewRetry(resilience.RetryConfig{Attempts: 3}, resilience.NewBudget(resilience.BudgetConfig{}))
-	send := func(attempt int) error { return errors.New("connection refused") }
+	send := func(int) error { return errors.New("connection refused") }
 
 	deadline := time.Now().Add(time.Second)
 	call := retry.Start()

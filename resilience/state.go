@@ -6,11 +6,11 @@ import "fmt"
 type State uint8
 
 const (
-	// Closed: calls pass and their outcomes are counted.
+	// Closed means that calls pass and their outcomes are counted.
 	Closed State = iota
-	// Open: calls should go elsewhere.
+	// Open means that calls should go elsewhere.
 	Open
-	// HalfOpen: the time of rest is over; a trial decides.
+	// HalfOpen means that the time of rest is over, and a trial decides.
 	HalfOpen
 )
 

@@ -2,12 +2,9 @@
 // its contract: a policy of your own is worth nothing if it hands out an
 // endpoint that has just failed the same call, or one that left the set.
 //
-//	func TestMyPolicy(t *testing.T) {
-//		balancertest.TestPolicy(t, mypolicy.New, balancertest.EvenSpread())
-//	}
-//
-// Run it with the race detector: one of the checks picks from many goroutines
-// while the set is rebuilt.
+// Call [TestPolicy] from a test, and run it with the race detector: one of the
+// checks picks from many goroutines while the set is rebuilt. A check that
+// fails says which promise was broken, and with how many endpoints.
 package balancertest
 
 import (
