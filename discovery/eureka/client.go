@@ -94,14 +94,13 @@ func newTransport() *http.Transport {
 // forgotten is renewed no more, so that its lease runs out. A Registration
 // may be closed afterwards as well.
 //
-// Close may be called more than once. It returns nil.
-func (c *Client) Close() error {
+// Close may be called more than once.
+func (c *Client) Close() {
 	c.mu.Lock() // so that no task starts any more
 	c.cancel(ErrClosed)
 	c.mu.Unlock()
 	c.tasks.Wait()
 	c.closeIdle()
-	return nil
 }
 
 // closed reports whether Close has been called.

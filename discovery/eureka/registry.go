@@ -89,7 +89,7 @@ func (r *registry) set(service string, hostNames bool) (set []discovery.Instance
 			unusable = append(unusable, fmt.Errorf("instance %q of %s: %w", in.ID(), app.Name, err))
 			return
 		}
-		if seen[out.ID] { // in another application with the same virtual address
+		for seen[out.ID] { // in another application with the same virtual address
 			out.ID = app.Name + "/" + out.ID
 		}
 		seen[out.ID] = true

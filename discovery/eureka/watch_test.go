@@ -388,7 +388,7 @@ func TestClose(t *testing.T) {
 		r.fake("a:80").answer(listing([]wire.Instance{up("ORDERS", 1)}))
 		c := r.client("http://a")
 		s := r.follow(c, "orders")
-		require.NoError(t, c.Close())
+		c.Close()
 		assert.Equal(t, []error{eureka.ErrClosed}, s.errors())
 		for set, err := range c.Watch(context.Background(), "orders") { // which ends
 			assert.Nil(t, set)
@@ -426,7 +426,7 @@ func TestUnusableURLs(t *testing.T) {
 				assert.NotContains(t, errs[0].Error(), "secret")
 				_, err := c.Register(t.Context(), "orders", discovery.Instance{Addr: "192.0.2.1:80"})
 				assert.Equal(t, errs[0], err)
-				require.NoError(t, c.Close())
+				c.Close()
 				assert.Equal(t, []error{eureka.ErrClosed}, s.errors())
 			})
 		})

@@ -1,0 +1,34 @@
+package eureka
+
+import (
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+)
+
+var (
+	FromWire     = fromWire
+	ToWire       = toWire
+	ParseServers = parseServers
+)
+
+// Set returns the set of a service in the registry that full lists, after
+// deltas.
+func Set(service string, full wire.Applications, deltas ...wire.Applications) []discovery.Instance {
+	r := newRegistry(full.Applications)
+	for _, d := range deltas {
+		r = r.apply(d.Applications)
+	}
+	set, _ := r.set(service, false)
+	return set
+}
+
+// Applier returns a function that does what a delta takes: apply it, compute
+// the hash, and find the set of one service.
+func Applier(apps []wire.Application) func(delta []wire.Application) {
+	r := newRegistry(apps)
+	return func(delta []wire.Application) {
+		r = r.apply(delta)
+		r.hash()
+		r.set("APP7", false)
+	}
+}
