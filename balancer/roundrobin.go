@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// RoundRobin picks the endpoints in turn, in an order and from a start that
-// are random for each client and each set: clients that shared them would
-// march over the endpoints in step.
+// RoundRobin picks the endpoints in turn, in an order that is random for each
+// client and each set, and so from a random start: clients that shared them
+// would march over the endpoints in step.
 //
 // Use it where all endpoints and all calls are alike. It looks at no load: an
 // endpoint three times as slow as the others gets as many calls, and is
@@ -27,7 +27,6 @@ func RoundRobin(set Set) Picker {
 	rand.Shuffle(len(p.endpoints), func(i, j int) {
 		p.endpoints[i], p.endpoints[j] = p.endpoints[j], p.endpoints[i]
 	})
-	p.turn.Store(rand.Uint64N(uint64(len(p.endpoints))))
 	return p
 }
 

@@ -221,7 +221,6 @@ func (b *Breaker) changed(from, to State) {
 		b.rest(now, from)
 	}
 	b.since = now
-	b.trialEnd = nil
 	b.consecutive.Store(0)
 	b.window.clear()
 	b.state.Store((b.Generation()+1)<<2 | uint64(to))

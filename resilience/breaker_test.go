@@ -118,6 +118,19 @@ func TestBreakerRatioLooksBackOneWindow(t *testing.T) {
 	})
 }
 
+func TestBreakerForgetsTheWindowWhenItCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := resilience.NewBreaker(resilience.BreakerConfig{ConsecutiveFailures: -1, OpenFor: time.Second}, nil)
+		defer b.Close()
+		fail(b, 20)
+		await(t, b).Success()
+		fail(b, 19)
+		assert.Equal(t, resilience.Closed, b.State())
+		b.Failure()
+		assert.Equal(t, resilience.Open, b.State())
+	})
+}
+
 // A breaker becomes half-open by itself, 5 s after it opened, give or take 10 %.
 func TestBreakerOpenTimeIsJittered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -344,6 +357,26 @@ func TestBreakerClose(t *testing.T) {
 		assert.Equal(t, resilience.HalfOpen, halfOpen.State())
 		_, ok := halfOpen.Trial()
 		assert.False(t, ok)
+	})
+}
+
+// A change that comes while an earlier one is told waits for its turn, and is
+// not told at all after Close.
+func TestBreakerCloseDropsChangesNotYetTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Int32
+		b := resilience.NewBreaker(resilience.BreakerConfig{OpenFor: time.Second}, func(_, _ resilience.State) {
+			told.Add(1)
+			time.Sleep(10 * time.Second)
+		})
+		start := time.Now()
+		go fail(b, 5)
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, resilience.HalfOpen, b.State())
+		assert.Equal(t, int32(1), told.Load())
+		b.Close()
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		assert.Equal(t, int32(1), told.Load())
 	})
 }
 

@@ -1,0 +1,31 @@
+package balancer
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every pair of those not tried comes up as often as any other, whichever way
+// it is found. Of 200 draws per ordered pair, chance takes or adds 14 (the
+// standard deviation); six times that is never seen.
+func TestTwoDrawsAllPairsAlike(t *testing.T) {
+	for _, c := range []struct{ endpoints, tried int }{{2, 0}, {5, 0}, {4, 1}, {5, 2}, {9, 1}, {13, 2}} {
+		es := make([]*Endpoint, c.endpoints)
+		for i := range es {
+			es[i] = new(Endpoint)
+		}
+		left := c.endpoints - c.tried
+		pairs := map[[2]*Endpoint]int{}
+		for range 200 * left * (left - 1) {
+			a, b := two(es, es[:c.tried])
+			require.NotSame(t, a, b)
+			pairs[[2]*Endpoint{a, b}]++
+		}
+		assert.Len(t, pairs, left*(left-1), "%+v", c)
+		for _, n := range pairs {
+			assert.InDelta(t, 200, n, 85, "%+v", c)
+		}
+	}
+}
