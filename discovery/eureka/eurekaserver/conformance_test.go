@@ -603,6 +603,10 @@ var cases = []struct {
 		assert.True(t, json.Valid([]byte(got.body)))
 		assert.Contains(t, c.do("GET", "/status", "", "Accept: application/xml").body, "<isHeathly>true</isHeathly>")
 	}},
+	{"group", func(t *testing.T, c caller) {
+		c.register("GRP", edit{"appGroupName": "shop"})
+		assert.Equal(t, "SHOP", c.instance("GRP", "i1").AppGroupName)
+	}},
 	{"Amazon", func(t *testing.T, c caller) {
 		amazon := edit{"dataCenterInfo": map[string]any{
 			"name": "Amazon", "@class": "com.netflix.appinfo.AmazonInfo", "metadata": map[string]any{"availability-zone": "us-east-1a"},

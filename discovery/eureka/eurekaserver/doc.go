@@ -76,8 +76,8 @@
 // soon as there is a change, or as 304 after 25 seconds. Preference-Applied
 // says how long the server was ready to wait, at most 60 seconds. When 10,000
 // requests wait already ([WaitConfig]), the answer is 304 at once, with
-// Retry-After instead of Preference-Applied. A request that waits outlives the
-// timeouts of its [http.Server] by the time of the wait.
+// Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
+// begins when the wait is over.
 //
 // # Limits
 //

@@ -66,6 +66,21 @@ func TestHeartbeatsKeepALease(t *testing.T) {
 	})
 }
 
+func TestARenewedLeaseDoesNotHideAnother(t *testing.T) {
+	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
+		c.register("APP", lease(10), edit{"instanceId": "first"})
+		time.Sleep(time.Second)
+		c.register("APP", lease(10), edit{"instanceId": "second"})
+		time.Sleep(8 * time.Second)
+		require.Equal(t, 200, c.status("PUT", "/apps/APP/first"))
+		time.Sleep(2*time.Second - 1)
+		assert.Equal(t, []string{"first", "second"}, ids(c.applications("/apps")))
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"first"}, ids(c.applications("/apps")))
+	})
+}
+
 func TestAShorterLeaseAfterALongerOne(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		c.register("APP", lease(90))
@@ -162,7 +177,8 @@ func TestOverrideOutlivesAnEviction(t *testing.T) {
 				assert.Equal(t, tt.want, c.instance("APP", "i1").Status)
 				// Back with a lease it lives on with the lease.
 				time.Sleep(30 * time.Minute)
-				require.Equal(t, 200, c.status("PUT", "/apps/APP/i1"))
+				c.register("APP", lease(3600), edit{"status": "DOWN"})
+				c.register("APP", lease(3600))
 				assert.Equal(t, tt.want, c.instance("APP", "i1").Status)
 			}, eurekaserver.WithOverrideRetention(10*time.Minute))
 		})

@@ -62,6 +62,18 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+// Middleware that buffers or compresses must see that there is nothing.
+func TestAnswersWithoutABodySaySo(t *testing.T) {
+	s := eurekaserver.New()
+	defer s.Close()
+	for _, request := range [][2]string{{"PUT", "/apps/APP/none"}, {"GET", "/nothing"}, {"DELETE", "/apps"}, {"POST", "/apps/APP"}} {
+		w := serve(t.Context(), s, request[0], request[1], "", "Content-Type", "text/plain")
+		assert.GreaterOrEqual(t, w.Code, 400)
+		assert.Equal(t, "0", w.Header().Get("Content-Length"))
+		assert.Empty(t, w.Header().Get("Content-Type"))
+	}
+}
+
 func TestHead(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		got := c.do("HEAD", "/apps", "")

@@ -103,7 +103,7 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, held uint64) bool
 			w.Header().Set("Retry-After", retryAfter)
 			return true
 		}
-		extendDeadlines(w, r, wait)
+		extendDeadline(w, r, wait)
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
@@ -137,21 +137,14 @@ func preferredWait(h http.Header) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
-// extendDeadlines lets a request live for the time that it waits, in addition
-// to what the [http.Server] allows. Deadlines that the server does not set are
-// left alone, as it would not take them back before the next request.
-func extendDeadlines(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+// extendDeadline lets the answer be written as long after the wait as the
+// [http.Server] would have allowed without it.
+func extendDeadline(w http.ResponseWriter, r *http.Request, wait time.Duration) {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if !ok {
+	if !ok || server.WriteTimeout <= 0 {
 		return
 	}
-	c := http.NewResponseController(w)
 	// Writers that cannot do it belong to someone who wraps them: then what
 	// the server allows has to be enough.
-	if server.ReadTimeout > 0 {
-		_ = c.SetReadDeadline(time.Now().Add(wait + server.ReadTimeout))
-	}
-	if server.WriteTimeout > 0 {
-		_ = c.SetWriteDeadline(time.Now().Add(wait + server.WriteTimeout))
-	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + server.WriteTimeout))
 }
