@@ -1,2 +1,91 @@
-// Package eureka is a client of Eureka registries.
+// Package eureka follows and announces services in Eureka registries:
+// Netflix's server, Spring Cloud's, and the one in package eurekaserver.
+//
+//	registry := eureka.New("http://localhost:8761/eureka")
+//	defer registry.Close()
+//
+// A [Client] is a [discovery.Watcher] and a [discovery.Registrar]. It needs no
+// more than the servers' URLs, comma-separated; Netflix's own server usually
+// has the path /eureka/v2. The examples show both sides.
+//
+// # Following a service
+//
+// [Client.Watch] yields the copies of the application with the service's name
+// in any case or, if there is none, those that have the name among their
+// virtual addresses (VIPs). Of those it yields the ones with status UP that
+// can be called:
+//
+//	ID         instance id
+//	Addr       IP address, or host name where there is none (WithHostNames: the
+//	           other way round), with the secure port if that is enabled, and
+//	           the plain port if not
+//	Scheme     "https" with the secure port, "http" with the plain one
+//	Zone       Amazon's availability zone, or metadata "zone"
+//	Weight     metadata "weight", if that is a number from 0 to 4294967295
+//	Priority   metadata "priority", likewise
+//	Metadata   all metadata
+//
+// A copy without an enabled port is left out, with a line in the log at debug
+// level. A service that is not listed is an empty set, since Eureka does not
+// tell an unknown service from one without copies.
+//
+// All watches share one registry in memory and one loop that keeps it up to
+// date. The loop runs while something is watched.
+//
+// # How old a set may be
+//
+// With the server of package eurekaserver the loop always has a request
+// waiting there, which is answered when something changes. A change is seen
+// within milliseconds. Changes in quick succession are fetched together, up to
+// 10 times a second.
+//
+// Other servers are asked for changes every 30 s ([WithPollInterval]), and
+// usually serve answers that are up to 30 s old themselves. What is missed is
+// noticed by a count of copies by status, upon which the whole registry is read.
+// It is also read about every 10 minutes, and when changes have not been read
+// for longer than servers keep them, 3 minutes.
+//
+// A copy that crashes stays listed until its lease runs out: 90 s with our
+// server, 180 s and more with Netflix's.
+//
+// # Failures
+//
+// A request is tried on up to three servers. The last that was good is used
+// until it fails; servers that failed are avoided until all have. When the
+// registry cannot be read from any, that is yielded as an error to all
+// watches, which says for how long it has not been read. The last set stands
+// for as long as it takes. Retries begin within a second and slow down to the
+// poll interval.
+//
+// A server that lists nothing at all, though something was listed before, has
+// more often than not just been restarted. That is an error too, and is
+// believed when it is said again a poll interval later. An answer that makes
+// no sense, or is larger than 64 MiB, counts as a failure of its server.
+//
+// Answers with a status that means failure are a [StatusError]. One of 400 to
+// 499 other than 408 and 429 is a rejection: [Client.Register] does not repeat
+// what has been rejected. A client that has been closed returns [ErrClosed].
+//
+// # Announcing a copy
+//
+// [Client.Register] returns when a server has accepted the copy. From then on
+// a heartbeat renews its lease every 30 s ([WithLease]); a server that does not
+// know the copy, such as one that has been restarted, is told again at once.
+// Heartbeats that fail are logged ([WithLogger]) and otherwise repeated.
+//
+// Close the registration before the copy stops to take calls, with some time
+// left in the context: it withdraws the copy, and nothing is said of it
+// afterwards. [Registration.SetStatus] takes a copy out of service and back.
+//
+// A copy that announces itself should leave its Zone, Weight and Priority to
+// the fields of [discovery.Instance]; they become metadata, and replace keys
+// of the same name. One without a Scheme is announced as "http".
+//
+// # Security
+//
+// User and password in a server's URL are sent to that server with each
+// request, as Basic authentication, and appear in no error and no log. Redirects
+// are not followed. Certificates are always verified; [WithHTTPClient] sets
+// the TLS configuration, or a transport that adds tokens. The default transport
+// uses no proxy. Whoever can write to the registry decides where calls go.
 package eureka
