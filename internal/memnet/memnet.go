@@ -18,6 +18,7 @@ type Network struct {
 	mu        sync.Mutex
 	listeners map[string]*Listener
 	dials     map[string]int
+	open      map[string]int
 }
 
 // Listen announces addr, a host:port, which must be free.
@@ -52,7 +53,7 @@ func (n *Network) DialContext(ctx context.Context, network, addr string) (net.Co
 	client, server := net.Pipe()
 	select {
 	case l.backlog <- server:
-		return client, nil
+		return n.track(client, addr), nil
 	case <-l.closed:
 		return nil, refused
 	case <-ctx.Done():
@@ -69,6 +70,38 @@ func (n *Network) Dials(addr string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.dials[addr]
+}
+
+// Open returns how many connections to addr their dialers have not closed.
+func (n *Network) Open(addr string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.open[addr]
+}
+
+func (n *Network) track(conn net.Conn, addr string) net.Conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.open == nil {
+		n.open = make(map[string]int)
+	}
+	n.open[addr]++
+	return &tracked{Conn: conn, closed: func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.open[addr]--
+	}}
+}
+
+type tracked struct {
+	net.Conn
+	once   sync.Once
+	closed func()
+}
+
+func (c *tracked) Close() error {
+	c.once.Do(c.closed)
+	return c.Conn.Close()
 }
 
 // A Listener is a net.Listener of a Network. One whose connections nobody
