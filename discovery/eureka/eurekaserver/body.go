@@ -68,7 +68,7 @@ func fromLatin1(data []byte) []byte {
 
 // parseError is what clients get for a body that makes no sense.
 func parseError(f wire.Format) []byte {
-	if f == wire.XML {
+	if f.IsXML() {
 		return []byte(`<error><message>cannot parse request body</message></error>`)
 	}
 	return []byte(`{"error": "cannot parse request body"}`)

@@ -524,6 +524,25 @@ var cases = []struct {
 			assert.Equal(t, hash == "", len(apps.Applications) == 0, path)
 		}
 	}},
+	{"51 and 78 compact", func(t *testing.T, c caller) {
+		c.register("C51", edit{"vipAddress": "c51", "homePageUrl": "http://h1/", "metadata": map[string]any{"a": "1"}})
+		for _, path := range []string{"/apps", "/apps/delta", "/apps/C51", "/vips/c51"} {
+			for _, accept := range []string{"Accept: application/json", "Accept: application/xml"} {
+				got := c.do("GET", path, "", accept, "X-Eureka-Accept: COMPACT").body
+				for _, member := range []string{"leaseInfo", "metadata", "homePageUrl", "lastDirtyTimestamp", "overridden"} {
+					assert.NotContains(t, got, member, path)
+				}
+				for _, member := range []string{"vipAddress", "status", "port", "actionType"} {
+					assert.Contains(t, got, member, path)
+				}
+				assert.Contains(t, c.do("GET", path, "", accept, "X-Eureka-Accept: junk").body, "leaseInfo", path)
+			}
+		}
+		got := c.do("GET", "/apps", "", "X-Eureka-Accept: compact").body
+		assert.Contains(t, got, "versions__delta")
+		assert.Contains(t, got, "apps__hashcode")
+		assert.Contains(t, c.do("GET", "/apps/C51/i1", "", "X-Eureka-Accept: compact").body, "leaseInfo")
+	}},
 	{"53 delta", func(t *testing.T, c caller) {
 		actions := func() (actions []wire.Action) {
 			for _, in := range c.delta("C53") {

@@ -53,8 +53,7 @@
 // Not there yet: copies on other servers, the protection of leases when many
 // heartbeats stop at once (which Eureka calls self-preservation), regions
 // other than the server's own (the parameter is accepted and means nothing),
-// Amazon's auto-scaling groups, authentication, and the reduced form of
-// documents (who asks for it gets the whole one).
+// Amazon's auto-scaling groups, and authentication.
 //
 // # Waiting for changes
 //

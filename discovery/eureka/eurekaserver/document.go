@@ -12,13 +12,13 @@ import (
 // at most once in each format, when it is first asked for. It is immutable.
 type document struct {
 	content wire.Applications
-	plain   [2]func() ([]byte, error) // by wire.Format
-	zipped  [2]func() ([]byte, error)
+	plain   [wire.Formats]func() ([]byte, error)
+	zipped  [wire.Formats]func() ([]byte, error)
 }
 
 func newDocument(content wire.Applications) *document {
 	d := &document{content: content}
-	for _, f := range []wire.Format{wire.JSON, wire.XML} {
+	for f := range wire.Formats {
 		d.plain[f] = sync.OnceValues(func() ([]byte, error) { return wire.MarshalApplications(content, f) })
 		d.zipped[f] = sync.OnceValues(func() ([]byte, error) {
 			data, err := d.plain[f]()

@@ -29,8 +29,18 @@ func accepted(h http.Header) (f wire.Format, ok bool) {
 	return 0, false
 }
 
+// acceptedList is accepted for lists, which clients may ask for in reduced
+// form.
+func acceptedList(h http.Header) (f wire.Format, ok bool) {
+	f, ok = accepted(h)
+	if strings.EqualFold(h.Get("X-Eureka-Accept"), "compact") {
+		f = f.Compact()
+	}
+	return f, ok
+}
+
 func contentType(f wire.Format) string {
-	if f == wire.XML {
+	if f.IsXML() {
 		return "application/xml"
 	}
 	return "application/json"

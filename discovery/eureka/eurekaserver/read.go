@@ -32,7 +32,7 @@ func (s *Server) getApp(w http.ResponseWriter, r *http.Request, args []string) {
 		empty(w, http.StatusNotFound)
 		return
 	}
-	respondWith(w, r, func(f wire.Format) ([]byte, error) { return wire.MarshalApplication(app, f) })
+	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplication(app, f) })
 }
 
 // getInstance: GET apps/{app}/{id}
@@ -52,7 +52,7 @@ func respondInstance(w http.ResponseWriter, r *http.Request, in wire.Instance, o
 		empty(w, http.StatusNotFound)
 		return
 	}
-	respondWith(w, r, func(f wire.Format) ([]byte, error) { return wire.MarshalInstance(in, f) })
+	respondWith(w, r, accepted, func(f wire.Format) ([]byte, error) { return wire.MarshalInstance(in, f) })
 }
 
 // getVIP: GET vips/{vip}
@@ -67,5 +67,5 @@ func (s *Server) getSecureVIP(w http.ResponseWriter, r *http.Request, args []str
 
 func (s *Server) respondVIP(w http.ResponseWriter, r *http.Request, vip string, address func(*wire.Instance) string) {
 	apps := s.registry.byVIP(vip, address)
-	respondWith(w, r, func(f wire.Format) ([]byte, error) { return wire.MarshalApplications(apps, f) })
+	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplications(apps, f) })
 }

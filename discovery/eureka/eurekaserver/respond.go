@@ -27,7 +27,7 @@ func respond(w http.ResponseWriter, status int, contentType string, body []byte)
 
 // respondDocument answers with a document that is encoded once for all.
 func respondDocument(w http.ResponseWriter, r *http.Request, doc *document) {
-	f, ok := accepted(r.Header)
+	f, ok := acceptedList(r.Header)
 	if !ok {
 		empty(w, http.StatusNotAcceptable)
 		return
@@ -42,9 +42,10 @@ func respondDocument(w http.ResponseWriter, r *http.Request, doc *document) {
 	respond(w, http.StatusOK, contentType(f), body)
 }
 
-// respondWith answers with a document that is encoded now.
-func respondWith(w http.ResponseWriter, r *http.Request, marshal func(wire.Format) ([]byte, error)) {
-	f, ok := accepted(r.Header)
+// respondWith answers with what marshal writes in the format that negotiate
+// finds.
+func respondWith(w http.ResponseWriter, r *http.Request, negotiate func(http.Header) (wire.Format, bool), marshal func(wire.Format) ([]byte, error)) {
+	f, ok := negotiate(r.Header)
 	if !ok {
 		empty(w, http.StatusNotAcceptable)
 		return
@@ -63,7 +64,7 @@ func respondWith(w http.ResponseWriter, r *http.Request, marshal func(wire.Forma
 }
 
 func vary(w http.ResponseWriter, zipped bool) {
-	w.Header().Add("Vary", "Accept, Accept-Encoding")
+	w.Header().Add("Vary", "Accept, Accept-Encoding, X-Eureka-Accept")
 	if zipped {
 		w.Header().Set("Content-Encoding", "gzip")
 	}

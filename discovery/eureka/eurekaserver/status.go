@@ -46,8 +46,8 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 		},
 		Healthy: true,
 	}
-	respondWith(w, r, func(f wire.Format) ([]byte, error) {
-		if f == wire.XML {
+	respondWith(w, r, accepted, func(f wire.Format) ([]byte, error) {
+		if f.IsXML() {
 			return xml.Marshal(info)
 		}
 		return json.Marshal(info)

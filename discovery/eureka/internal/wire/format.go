@@ -11,11 +11,33 @@ import (
 // A Format is a way of writing a document.
 type Format int
 
-// The formats.
+// The formats. The compact ones leave out what a caller does not need, above
+// all metadata and leases, and only exist for lists: an instance by itself is
+// whole in any format. Readers take either form in either format.
 const (
 	JSON Format = iota
 	XML
+	CompactJSON
+	CompactXML
+
+	Formats // how many there are
 )
+
+// Compact returns the format that writes as f does, but reduced.
+func (f Format) Compact() Format {
+	switch f {
+	case JSON:
+		return CompactJSON
+	case XML:
+		return CompactXML
+	}
+	return f
+}
+
+// IsXML reports whether documents are XML, and not JSON.
+func (f Format) IsXML() bool { return f == XML || f == CompactXML }
+
+func (f Format) isCompact() bool { return f == CompactJSON || f == CompactXML }
 
 // String returns the format's name.
 func (f Format) String() string {
@@ -24,6 +46,10 @@ func (f Format) String() string {
 		return "JSON"
 	case XML:
 		return "XML"
+	case CompactJSON:
+		return "compact JSON"
+	case CompactXML:
+		return "compact XML"
 	}
 	return fmt.Sprintf("Format(%d)", int(f))
 }
@@ -37,12 +63,18 @@ const (
 
 // MarshalApplications writes a registry, or a part of one.
 func MarshalApplications(a Applications, f Format) ([]byte, error) {
-	return marshal(rootApplications, writeApplications(a), f)
+	if f.isCompact() {
+		return marshal(rootApplications, writeApplications(a, writeCompact), f)
+	}
+	return marshal(rootApplications, writeApplications(a, writeInstance), f)
 }
 
 // MarshalApplication writes one application.
 func MarshalApplication(a Application, f Format) ([]byte, error) {
-	return marshal(rootApplication, writeApplication(a), f)
+	if f.isCompact() {
+		return marshal(rootApplication, writeApplication(a, writeCompact), f)
+	}
+	return marshal(rootApplication, writeApplication(a, writeInstance), f)
 }
 
 // MarshalInstance writes one instance.
@@ -80,14 +112,14 @@ func UnmarshalInstance(data []byte, f Format) (Instance, error) {
 func marshal(root string, doc any, f Format) ([]byte, error) {
 	var b bytes.Buffer
 	switch f {
-	case JSON:
+	case JSON, CompactJSON:
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(map[string]any{root: doc}); err != nil {
 			return nil, fmt.Errorf("wire: write %s as JSON: %s", root, err.Error())
 		}
 		return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-	case XML:
+	case XML, CompactXML:
 		start := xml.StartElement{Name: xml.Name{Local: root}}
 		if err := xml.NewEncoder(&b).EncodeElement(doc, start); err != nil {
 			return nil, fmt.Errorf("wire: write %s as XML: %s", root, err.Error())
@@ -99,7 +131,7 @@ func marshal(root string, doc any, f Format) ([]byte, error) {
 
 func unmarshal[T any](root string, data []byte, f Format) (*T, error) {
 	switch f {
-	case JSON:
+	case JSON, CompactJSON:
 		var doc map[string]json.RawMessage
 		if err := json.Unmarshal(data, &doc); err != nil {
 			return nil, jsonError(root, err)
@@ -116,7 +148,7 @@ func unmarshal[T any](root string, data []byte, f Format) (*T, error) {
 			return nil, jsonError(root, err)
 		}
 		return v, nil
-	case XML:
+	case XML, CompactXML:
 		v := new(T)
 		d := xml.NewDecoder(bytes.NewReader(data))
 		start, err := rootElement(d)

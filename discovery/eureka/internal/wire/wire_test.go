@@ -64,6 +64,35 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
+func TestMarshalCompact(t *testing.T) {
+	apps := orders()
+	apps.Applications[0].Instances[0].DataCenter = wire.DataCenter{
+		Name: wire.Amazon, Metadata: map[string]string{wire.AmazonInstanceID: "i-1", "ami-id": "a"},
+	}
+	got, err := wire.MarshalApplications(apps, wire.CompactJSON)
+	require.NoError(t, err)
+	assert.Equal(t, `{"applications":{"versions__delta":"7","apps__hashcode":"UP_1_","application":[{"name":"ORDERS","instance":[{`+
+		`"instanceId":"h1:orders:8080","hostName":"h1","app":"ORDERS","ipAddr":"10.0.0.7","status":"UP",`+
+		`"port":{"$":8080,"@enabled":"true"},"securePort":{"$":8443,"@enabled":"false"},`+
+		`"dataCenterInfo":{"@class":"com.netflix.appinfo.AmazonInfo","name":"Amazon","metadata":{"instance-id":"i-1"}},`+
+		`"vipAddress":"orders","lastUpdatedTimestamp":1700000000000,"actionType":"ADDED"}]}]}}`, string(got))
+	assert.Len(t, apps.Applications[0].Instances[0].DataCenter.Metadata, 2)
+
+	for _, f := range formats {
+		got, err := wire.MarshalApplication(orders().Applications[0], f.Compact())
+		require.NoError(t, err)
+		app, err := wire.UnmarshalApplication(got, f.Compact())
+		require.NoError(t, err)
+		assert.Equal(t, "orders", app.Instances[0].VIPAddress)
+		assert.Empty(t, app.Instances[0].Metadata)
+		assert.NotContains(t, string(got), "leaseInfo")
+
+		whole, err := wire.MarshalInstance(orders().Applications[0].Instances[0], f.Compact())
+		require.NoError(t, err)
+		assert.Contains(t, string(whole), "leaseInfo")
+	}
+}
+
 func TestMarshalNothing(t *testing.T) {
 	got, err := wire.MarshalApplications(wire.Applications{Version: "1"}, wire.JSON)
 	require.NoError(t, err)

@@ -7,15 +7,15 @@ const (
 	classAmazon  = "com.netflix.appinfo.AmazonInfo"
 )
 
-type applicationsOut struct {
-	Version      string           `json:"versions__delta" xml:"versions__delta"`
-	Hash         string           `json:"apps__hashcode" xml:"apps__hashcode"`
-	Applications []applicationOut `json:"application" xml:"application"`
+type applicationsOut[I any] struct {
+	Version      string              `json:"versions__delta" xml:"versions__delta"`
+	Hash         string              `json:"apps__hashcode" xml:"apps__hashcode"`
+	Applications []applicationOut[I] `json:"application" xml:"application"`
 }
 
-type applicationOut struct {
-	Name      string        `json:"name" xml:"name"`
-	Instances []instanceOut `json:"instance" xml:"instance"`
+type applicationOut[I any] struct {
+	Name      string `json:"name" xml:"name"`
+	Instances []I    `json:"instance" xml:"instance"`
 }
 
 type instanceOut struct {
@@ -65,18 +65,18 @@ type leaseOut struct {
 	ServiceUp       int64 `json:"serviceUpTimestamp" xml:"serviceUpTimestamp"`
 }
 
-func writeApplications(a Applications) applicationsOut {
-	out := applicationsOut{Version: a.Version, Hash: a.Hash, Applications: make([]applicationOut, len(a.Applications))}
+func writeApplications[I any](a Applications, write func(Instance) I) applicationsOut[I] {
+	out := applicationsOut[I]{Version: a.Version, Hash: a.Hash, Applications: make([]applicationOut[I], len(a.Applications))}
 	for i, app := range a.Applications {
-		out.Applications[i] = writeApplication(app)
+		out.Applications[i] = writeApplication(app, write)
 	}
 	return out
 }
 
-func writeApplication(a Application) applicationOut {
-	out := applicationOut{Name: a.Name, Instances: make([]instanceOut, len(a.Instances))}
+func writeApplication[I any](a Application, write func(Instance) I) applicationOut[I] {
+	out := applicationOut[I]{Name: a.Name, Instances: make([]I, len(a.Instances))}
 	for i := range a.Instances {
-		out.Instances[i] = writeInstance(a.Instances[i])
+		out.Instances[i] = write(a.Instances[i])
 	}
 	return out
 }
