@@ -29,7 +29,7 @@
 // An error is news, not the end: the registry could not be asked, or its
 // answer made no sense. The last set stands, because copies do not stop when
 // their registry does, and the sequence goes on. Watchers pace their attempts;
-// a reader just keeps ranging. Three things end differently:
+// a reader just keeps ranging. Three cases deserve a word:
 //
 //   - A registry that says that there is no such service makes an error that
 //     wraps [ErrUnknownService]. The watch goes on: the service may come.

@@ -24,6 +24,8 @@ func TestMemorySet(t *testing.T) {
 		w.says("[a b]")
 		m.Set("orders", named("a", "b")...)
 		w.says()
+		m.Set("orders", named("g", "f", "e", "d", "c", "b", "a")...)
+		w.says("[a b c d e f g]")
 		m.Set("payments", named("c")...)
 		w.says()
 		m.Set("orders")
@@ -108,6 +110,7 @@ func TestMemoryRegisterWaitsOutAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(discovery.Memory)
 		m.Fail(errors.New("no route"))
+		time.AfterFunc(time.Second, func() { m.Fail(errors.New("still none")) })
 		time.AfterFunc(time.Minute, func() { m.Fail(nil) })
 		began := time.Now()
 		r, err := m.Register(t.Context(), "orders", named("a")[0])
@@ -136,8 +139,8 @@ func TestMemoryCloseDuringAnOutage(t *testing.T) {
 		first := r.Close(ctx)
 		assert.ErrorIs(t, first, tired)
 		assert.EqualError(t, first, `discovery: withdraw "a" from "orders": tired of waiting`)
+		assert.Equal(t, first, r.Close(t.Context()), "and at once, though the outage goes on")
 		m.Fail(nil)
-		assert.Equal(t, first, r.Close(t.Context()))
 		start(t, m, "orders").says("[]")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,10 @@ func TestPollYieldsChanges(t *testing.T) {
 			w.says(want...)
 		}
 	})
+}
+
+func TestPollEmptyAtFirst(t *testing.T) {
+	assert.Equal(t, "[]", first(t.Context(), discovery.Poll(answers(named()), exact), "orders"))
 }
 
 func TestPollFacts(t *testing.T) {
@@ -127,13 +132,19 @@ func TestPollBacksOff(t *testing.T) {
 			assert.GreaterOrEqual(t, highest[i], limit*7/8, i)
 		}
 
+		// It never gives up, nor stops drawing.
+		between := waits(t, 1000, discovery.PollConfig{}, answers(errOutage))
+		slices.Sort(between[900:])
+		assert.Less(t, between[900], 5*time.Second)
+		assert.Greater(t, between[999], 25*time.Second)
+
 		// An interval below a second is the limit from the start.
 		for _, d := range waits(t, 200, discovery.PollConfig{Interval: 100 * time.Millisecond}, answers(errOutage)) {
 			assert.LessOrEqual(t, d, 100*time.Millisecond+1)
 		}
 
 		// A success starts it over.
-		between := waits(t, 300, exact, func() discovery.Lookup {
+		between = waits(t, 300, exact, func() discovery.Lookup {
 			n := 0
 			return func(context.Context, string) ([]discovery.Instance, error) {
 				if n++; n%3 == 0 {

@@ -42,6 +42,12 @@ func TestStatic(t *testing.T) {
 	}
 }
 
+func TestStaticContextDone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, "nothing", first(ctx, discovery.Static{"orders": nil}, "orders"))
+}
+
 func TestStaticNil(t *testing.T) {
 	for set, err := range discovery.Static(nil).Watch(t.Context(), "orders") {
 		assert.Nil(t, set)
