@@ -58,7 +58,7 @@ func Example() {
 	// true
 }
 
-// A registry in a bunch of settings, with a log for operators.
+// A registry with every setting, and a log for operators.
 func ExampleNew() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -98,4 +98,63 @@ func ExampleNew() {
 	_ = resp.Body.Close()
 	// Output:
 	// level=INFO msg="instance registered" app=ORDERS id=orders-1 status=UP
+}
+
+// Waiting for a change by hand. Package eureka does it for you.
+func Example_waiting() {
+	registry := eurekaserver.New()
+	defer registry.Close()
+	var network memnet.Network
+	listener, err := network.Listen("registry:8761")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: registry}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+
+	resp, err := client.Get("http://registry:8761/eureka/apps")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	tag := resp.Header.Get("ETag")
+
+	// In the meantime, or a little later, an instance registers.
+	registered := make(chan struct{})
+	go func() {
+		defer close(registered)
+		resp, err := client.Post("http://registry:8761/eureka/apps/ORDERS", "application/xml", strings.NewReader(`<instance>
+			<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
+			<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}()
+
+	req, err := http.NewRequest(http.MethodGet, "http://registry:8761/eureka/apps/delta", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("If-None-Match", tag)
+	req.Header.Set("Prefer", "wait=25")
+	resp, err = client.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	<-registered
+	delta, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Status, resp.Header.Get("ETag") != tag)
+	fmt.Println(strings.Contains(string(delta), `"instanceId":"orders-1"`))
+	// Output:
+	// 200 OK true
+	// true
 }
