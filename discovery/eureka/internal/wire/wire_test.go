@@ -187,6 +187,37 @@ func TestUnmarshalWords(t *testing.T) {
 	assert.Equal(t, wire.Amazon, got.DataCenter.Name)
 }
 
+func TestUnmarshalBothNamesOfTheOverride(t *testing.T) {
+	for _, name := range []string{"overriddenStatus", "overriddenstatus"} {
+		got, err := wire.UnmarshalInstance([]byte(`{"instance":{"`+name+`":"DOWN"}}`), wire.JSON)
+		require.NoError(t, err)
+		assert.Equal(t, wire.Down, got.OverriddenStatus)
+		got, err = wire.UnmarshalInstance([]byte("<instance><"+name+">DOWN</"+name+"></instance>"), wire.XML)
+		require.NoError(t, err)
+		assert.Equal(t, wire.Down, got.OverriddenStatus)
+	}
+}
+
+// Only Amazon's data centers have metadata.
+func TestUnmarshalDataCenterMetadata(t *testing.T) {
+	for name, want := range map[string]map[string]string{wire.Amazon: {"a": "b"}, wire.MyOwn: nil} {
+		got, err := wire.UnmarshalInstance([]byte(`{"instance":{"dataCenterInfo":{"name":"`+name+`","metadata":{"a":"b"}}}}`), wire.JSON)
+		require.NoError(t, err)
+		assert.Equal(t, wire.DataCenter{Name: name, Metadata: want}, got.DataCenter)
+	}
+}
+
+// What cannot be an element is left out, and elements inside a value are skipped.
+func TestMetadataThatXMLCannotHold(t *testing.T) {
+	got, err := wire.MarshalInstance(wire.Instance{Metadata: map[string]string{"": "x", "@class": "y", "a": "b"}}, wire.XML)
+	require.NoError(t, err)
+	assert.Contains(t, string(got), "<metadata><a>b</a></metadata>")
+	in, err := wire.UnmarshalInstance([]byte(`<instance><metadata><a>1<b>2<c/></b>3</a><d/></metadata><app>A</app></instance>`), wire.XML)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"a": "13", "d": ""}, in.Metadata)
+	assert.Equal(t, "A", in.App)
+}
+
 func TestUnmarshalMetadataValues(t *testing.T) {
 	got, err := wire.UnmarshalInstance([]byte(`{"instance":{"metadata":{"n":1.50,"b":true,"z":null,"s":"a\u00e9\n","o":{},"l":[1]}}}`), wire.JSON)
 	require.NoError(t, err)
@@ -258,6 +289,7 @@ func TestID(t *testing.T) {
 		"i-1":  {HostName: "h", DataCenter: amazon},
 		"h":    {HostName: "h", DataCenter: wire.DataCenter{Name: wire.MyOwn}},
 		"host": {HostName: "host"},
+		"mine": {HostName: "mine", DataCenter: wire.DataCenter{Name: wire.MyOwn, Metadata: amazon.Metadata}},
 	} {
 		assert.Equal(t, want, in.ID())
 	}
