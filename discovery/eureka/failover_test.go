@@ -88,7 +88,7 @@ func TestRejectionIsNotFailure(t *testing.T) {
 		a, b := r.fake("a:80"), r.fake("b:80")
 		a.answer(status(http.StatusForbidden))
 		b.answer(listing([]wire.Instance{up("ORDERS", 1)}))
-		c := r.client("http://a,http://b")
+		c := r.client("http://a,http://b,http://c")
 
 		_, err := c.Register(t.Context(), "orders", copyOne)
 		assert.EqualError(t, err, `eureka: register "orders": http://a: answered 403 Forbidden`)
@@ -101,6 +101,26 @@ func TestRejectionIsNotFailure(t *testing.T) {
 		s := r.follow(c, "orders")
 		assert.Equal(t, []string{one}, s.news(), "but not for reading: the server may just have been started")
 		assert.Empty(t, s.errors())
+		assert.Len(t, a.lines(), 1)
+		wait(time.Minute)
+		assert.Empty(t, a.lines(), "there is no need to ask it again")
+
+		a.answer(listing([]wire.Instance{up("ORDERS", 2)}))
+		b.answer(status(http.StatusBadGateway))
+		wait(33 * time.Second)
+		assert.Equal(t, []string{two}, s.news())
+		assert.Zero(t, r.net.Dials("c:80"), "it was not held to be bad")
+	})
+}
+
+func TestAllServersGetTheirTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		s := r.follow(r.client("http://a,http://b,http://c,http://d,http://e"), "orders")
+		wait(10 * time.Minute)
+		assert.Empty(t, s.news())
+		r.fake("e:80").answer(listing([]wire.Instance{up("ORDERS", 1)}))
+		wait(time.Minute)
+		assert.Equal(t, []string{one}, s.news(), "within two requests of three attempts each")
 	})
 }
 

@@ -113,6 +113,20 @@ func TestBrokenWait(t *testing.T) {
 		assert.Equal(t, "GET /apps/", requests[0].line)
 		assert.Equal(t, `"f.1"`, requests[1].header.Get("If-None-Match"))
 		assert.Equal(t, []string{two}, s.news())
+
+		// Each outage is a new one, as waits have worked in between.
+		for range 10 {
+			wait(time.Minute)
+			changes := make(chan http.HandlerFunc)
+			f.answer(waiting("f.1", []wire.Instance{up("ORDERS", 2)}, changes))
+			wait(time.Minute)
+			s.errors()
+			changes <- status(http.StatusInternalServerError)
+			require.Len(t, s.errors(), 1)
+			f.all()
+			wait(time.Second)
+			assert.Equal(t, []string{"GET /apps/", "GET /apps/delta"}, f.lines())
+		}
 	})
 }
 

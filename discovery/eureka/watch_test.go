@@ -291,7 +291,7 @@ func TestRetriesBeginQuickly(t *testing.T) {
 		wait(time.Second)
 		assert.GreaterOrEqual(t, len(f.lines()), 2)
 		f.answer(listing([]wire.Instance{up("ORDERS", 1)}))
-		wait(2 * time.Second)
+		wait(30 * time.Second)
 		assert.Equal(t, []string{one}, s.news())
 	})
 }
