@@ -297,10 +297,11 @@ func TestRetriesBeginQuickly(t *testing.T) {
 }
 
 func TestMalformedAnswers(t *testing.T) {
-	var zeros bytes.Buffer
-	z := gzip.NewWriter(&zeros)
-	_, _ = z.Write(make([]byte, 64<<20+1))
+	var mebibyte bytes.Buffer
+	z := gzip.NewWriter(&mebibyte)
+	_, _ = z.Write(make([]byte, 1<<20))
 	_ = z.Close()
+	tooLong := bytes.Repeat(mebibyte.Bytes(), 65)
 	bombs := 1 // one is enough, and slow under the race detector
 	for name, answer := range map[string]http.HandlerFunc{
 		"html":      func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>502</html>") },
@@ -311,7 +312,7 @@ func TestMalformedAnswers(t *testing.T) {
 				return
 			}
 			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write(zeros.Bytes())
+			_, _ = w.Write(tooLong)
 		},
 		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://b/", http.StatusFound) },
 		"hanging":  hang,
