@@ -187,4 +187,3 @@ func BenchmarkOverhead(b *testing.B) {
 		})
 	}
 }
-

@@ -1,3 +1,145 @@
 // Package transport provides the http.RoundTripper that lets a service call
-// another by its name.
+// another by its name:
+//
+//	t := transport.New(registry)
+//	defer t.Close()
+//	client := &http.Client{Transport: t}
+//	resp, err := client.Get("http://orders/v1/orders/42")
+//
+// The host of the URL is the name of a service. The [Transport] watches the
+// registry for the copies of that service, keeps a connection pool to each,
+// picks one for each call, and gets the call through when some of them fail.
+// Cookies, redirects, contexts, http.Client.Timeout, httptrace and everything
+// else that is done with an http.Client work as ever, with the service's name
+// where the host would be.
+//
+// # The way of a call
+//
+//	http.Client
+//	  └ RoundTrip ─────────── find the service by the URL's host; wait for the
+//	      │                   registry's first answer if it is called first
+//	      └ call ──────────── timeout of the call (off), retry budget
+//	          └ attempts ──── retries on endpoints not tried yet, backoff
+//	              └ pick ──── the policy, among endpoints whose breaker is closed;
+//	                  │       or a trial for one that is half-open
+//	                  └ send  timeout of the attempt (off), the endpoint's own
+//	                          connection pool; the body's end is the attempt's
+//
+// In the code, [Transport.RoundTrip] leads to service.call in call.go, which
+// is this picture read from top to bottom.
+//
+// The caller's own request is what is sent: it is not copied, and the URL
+// keeps the name. The endpoint's pool connects to the endpoint's address
+// whatever the URL says. So Host, the TLS server name, cookies, redirects and
+// the texts of errors are right, and a call allocates nothing that a bare
+// http.Transport would not, but for one small object when the response has a
+// body. Only where the caller's request cannot be sent is a shallow copy sent
+// in its place: for retries with a body, timeouts, an instance that speaks TLS
+// though the URL says http, and over a base of the user's ([WithBase]).
+//
+// # The way of a change
+//
+//	registry ─▶ a set ─▶ compared with the last by instance key
+//	                       ├ who stays keeps its endpoint: connections, load, breaker
+//	                       ├ who is new gets one
+//	                       └ who is gone gets no more calls; those in flight finish,
+//	                         then its connections close
+//	                     ─▶ health applied ─▶ the policy builds a picker ─▶ calls see it
+//
+// # Names
+//
+// Every host is taken for a service's name, and nothing is ever looked up in
+// the DNS or anywhere else: a name that the registry does not know fails with
+// an [*Error] that wraps [discovery.ErrUnknownService], or
+// [balancer.ErrNoEndpoints] where the registry cannot tell the two apart. Case
+// does not matter, nor does one trailing dot, nor the scheme's default port.
+// Another port is part of the name: http://orders:9090/ calls the service
+// "orders:9090".
+//
+// Names may come from outside the program. Those without endpoints are
+// forgotten a minute after their last call, and there are never more than
+// 1000 of them.
+//
+// # Which calls are repeated
+//
+// A call is repeated on another endpoint, without delay the first time, if
+// that can do no harm:
+//
+//	the connection failed, TLS failed, or the     every call
+//	server says it did not process the request
+//	(421, 425, HTTP/2 REFUSED_STREAM)
+//	the connection broke, the attempt timed       idempotent calls: GET, HEAD, OPTIONS,
+//	out, 429, 502, 503, 504                       TRACE, PUT, DELETE, and those with an
+//	                                              Idempotency-Key header
+//	500 and everything else                       no call
+//
+// Its body must be there to be sent again: there is none, the request has
+// GetBody, or no more of it has been read than [WithReplayLimit] keeps. A
+// request with trailers is not repeated.
+//
+// There are three attempts at most ([WithRetry]), and one call in five may be a
+// retry ([WithBudget]), so that an outage does not multiply the load. A
+// Retry-After header is honored within the deadline: that of a 429 always,
+// that of a 503 only if no other endpoint is left, since it speaks for the copy
+// that sent it.
+//
+// When attempts run out on a response, that response is what the caller gets,
+// whatever its status. [Error] tells the rest.
+//
+// One attempt can reach a server more than once: net/http repeats by itself
+// what it sent over a kept-alive connection that turns out to be dead, if the
+// method is GET, HEAD, OPTIONS or TRACE or there is an Idempotency-Key.
+//
+// # What counts against an endpoint
+//
+//	failed connection or TLS, broken        failure
+//	connection, attempt timed out, body
+//	broken off, 5xx but for the next two
+//	501, 505; everything below 500          success
+//	429, 503 with Retry-After               neither: it is busy, and says so
+//	the caller canceled or its deadline     neither, but the time that passed
+//	passed                                  counts as latency if it is longer
+//	                                        than usual
+//	the caller's body or header is at       neither
+//	fault, the transport refused
+//
+// Five failures in a row, or half of at least twenty attempts within ten
+// seconds, open an endpoint's breaker ([WithBreaker]): it is ejected. After
+// some five seconds one call at a time is its trial, preferably one that can be
+// repeated; the first success brings it back, a failure doubles the pause, up
+// to a minute. If fewer than half of a service's endpoints would be left, all
+// are used ([WithPanicThreshold]): then the fault is more likely in the looking
+// than in the endpoints, and if not, the few left could not carry the load.
+//
+// # While the registry cannot be asked
+//
+// Its last answer stands. An error is logged and told to [Hooks]. An empty set
+// that follows one which was not empty is believed after a minute only
+// ([WithEmptyGrace]). Instances that cannot be called are left out and named;
+// if no other are left, the last set stands.
+//
+// # Defaults
+//
+//	policy               PeakEWMA           follows latency and load, asks nothing of servers
+//	attempts             3                  WithRetry
+//	retry budget         20 % + 3/s         WithBudget
+//	breaker              5 in a row, 50 %   WithBreaker
+//	panic threshold      50 %               WithPanicThreshold
+//	dial timeout         2 s                WithDialTimeout
+//	timeout of a call    none               WithTimeout; the caller's context has one
+//	  of an attempt      none               WithAttemptTimeout says why
+//	first answer         10 s               WithRegistryTimeout
+//	empty set            1 min              WithEmptyGrace
+//	replay buffer        64 KiB             WithReplayLimit
+//	idle connections     128 per endpoint, for 30 s
+//	TLS handshake        5 s
+//	response header      1 MiB
+//	dead HTTP/2 peers    found within 20 s
+//	proxies              never
+//
+// # Testing code that uses it
+//
+// [discovery.Memory] is a registry to change at will, [WithBase] takes any
+// RoundTripper in place of the network, and everything works inside a
+// testing/synctest bubble, where time is virtual.
 package transport

@@ -62,13 +62,24 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 	return e
 }
 
+// settleTime is how long an HTTP/2 connection may take to notice that its last
+// stream has ended. If it takes longer, idleTimeout closes it.
+const settleTime = time.Second
+
 // retire lets attempts in flight end, then closes what they leave. Idle
-// connections are closed twice: the first time catches those that are idle
-// now, the second those that were busy.
+// connections are closed more than once: the first time catches those that are
+// idle now, the second HTTP/1 connections that were busy, the third HTTP/2
+// connections that were, which net/http does not close by itself as it does
+// the others.
 func (l *link) retire() {
 	l.breaker.Close()
 	l.closeIdleConnections()
-	l.endpoint.Retire(l.closeIdleConnections)
+	l.endpoint.Retire(func() {
+		l.closeIdleConnections()
+		if l.pinned {
+			time.AfterFunc(settleTime, l.closeIdleConnections)
+		}
+	})
 }
 
 func (l *link) closeIdleConnections() {
