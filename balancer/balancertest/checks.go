@@ -263,17 +263,18 @@ func concurrent(t reporter, policy balancer.Policy) {
 	if !next(0) {
 		return
 	}
-	const pickers = 8
 	var wg sync.WaitGroup
-	var done atomic.Int32
-	for g := range pickers {
+	var rebuilt atomic.Bool
+	for g := range 8 {
 		wg.Go(func() {
-			defer done.Add(1)
 			var p *picker
 			var tried []*balancer.Endpoint
-			for i := range 1000 {
-				if i%10 == 0 { // else go on with one that may be outdated
+			for i := 0; i < 1000 || !rebuilt.Load(); i++ {
+				switch i % 10 {
+				case 0: // else go on with one that may be outdated
 					p = current.Load()
+				case 5: // and will be, on a single processor too
+					runtime.Gosched()
 				}
 				e := p.pick(t, tried)
 				if e == nil {
@@ -286,9 +287,10 @@ func concurrent(t reporter, policy balancer.Policy) {
 			}
 		})
 	}
-	for i := 0; done.Load() < pickers && next(i); i++ {
+	for i := 0; i < 100 && next(i); i++ {
 		runtime.Gosched()
 	}
+	rebuilt.Store(true)
 	wg.Wait()
 }
 

@@ -7,10 +7,20 @@ import (
 	"github.com/namesake-go/namesake/balancer/balancertest"
 )
 
-var t *testing.T // the parameter of your test
-
 // In a test of your own package, hand your policy over and say what it
 // promises beyond the contract.
 func ExampleTestPolicy() {
-	balancertest.TestPolicy(t, balancer.LeastRequest, balancertest.EvenSpread())
+	test := func(t *testing.T) { // func TestPolicy(t *testing.T) in a file of tests
+		balancertest.TestPolicy(t, balancer.LeastRequest, balancertest.EvenSpread())
+	}
+	example = test
+	// Output:
+}
+
+var example func(t *testing.T)
+
+// The example holds.
+func TestExample(t *testing.T) {
+	ExampleTestPolicy()
+	example(t)
 }
