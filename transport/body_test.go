@@ -119,7 +119,7 @@ func TestUpgrade(t *testing.T) {
 		req := newRequest(t, http.MethodGet, "http://orders/", "")
 		req.Header.Set("Connection", "Upgrade")
 		req.Header.Set("Upgrade", "echo")
-		resp, err := m.rt.RoundTrip(req)
+		resp, err := m.rt.RoundTrip(req) //nolint:bodyclose // closed as what it is
 		require.NoError(t, err)
 		require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
 		conn, ok := resp.Body.(io.ReadWriteCloser)

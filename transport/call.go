@@ -56,7 +56,10 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	if !s.called.Load() { // spare the usual case the write
 		s.called.Store(true)
 	}
-	c := call{service: s, req: req, ctx: req.Context(), start: time.Now(), attempts: s.retry.Start()}
+	c := call{service: s, req: req, ctx: req.Context(), attempts: s.retry.Start()}
+	if len(s.transport.cfg.hooks) > 0 { // nobody else wants to know
+		c.start = time.Now()
+	}
 	if s.cfg.timeout > 0 {
 		c.ctx, c.cancel = context.WithTimeout(c.ctx, s.cfg.timeout)
 	}
@@ -179,7 +182,7 @@ func (c *call) attempt(v *view) result {
 	latency := time.Since(start)
 
 	var r result
-	outcome := balancer.Ignored
+	var outcome balancer.Outcome
 	switch {
 	case err != nil:
 		if resp != nil && resp.Body != nil {

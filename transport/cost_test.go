@@ -57,7 +57,7 @@ func rawServer(tb testing.TB, body string) (addr string) {
 func newTransport(tb testing.TB, set []discovery.Instance, opts ...transport.Option) *transport.Transport {
 	tb.Helper()
 	rt := transport.New(discovery.Static{"orders": set}, append([]transport.Option{transport.WithLogger(nil)}, opts...)...)
-	tb.Cleanup(func() { _ = rt.Close() })
+	tb.Cleanup(rt.Close)
 	return rt
 }
 

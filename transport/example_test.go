@@ -25,10 +25,11 @@ func Example() {
 		copies[i] = server.Listener.Addr().String()
 	}
 
-	t := transport.New(discovery.Static{"orders": discovery.Addrs(copies...)})
-	defer func() { _ = t.Close() }()
-	client := &http.Client{Transport: t}
+	registry := discovery.Static{"orders": discovery.Addrs(copies...)}
 
+	t := transport.New(registry)
+	defer t.Close()
+	client := &http.Client{Transport: t}
 	resp, err := client.Get("http://orders/v1/orders/42")
 	if err != nil {
 		fmt.Println(err)
@@ -42,7 +43,8 @@ func Example() {
 
 // Options for all services, and others for one.
 func ExampleForService() {
-	t := transport.New(new(discovery.Memory),
+	registry := discovery.Static{"orders": discovery.Addrs("10.0.0.7:8080")}
+	t := transport.New(registry,
 		transport.WithPolicy(balancer.LeastRequest),
 		transport.WithTimeout(5*time.Second),
 		transport.ForService("payments",
@@ -50,8 +52,11 @@ func ExampleForService() {
 			transport.WithRetry(resilience.RetryConfig{Attempts: 1}), // none
 		),
 	)
-	fmt.Println(t.Close())
-	// Output: <nil>
+	defer t.Close()
+
+	_, err := t.RoundTrip(httptest.NewRequest(http.MethodGet, "http://payments/", nil)) //nolint:bodyclose // fails
+	fmt.Println(err)
+	// Output: transport: payments: discovery: unknown service: "payments"
 }
 
 // A failed call says what was tried.
@@ -59,7 +64,7 @@ func ExampleError() {
 	registry := discovery.Static{"orders": discovery.Addrs("10.0.0.7:8080", "10.0.0.8:8080")}
 	down := base(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") })
 	t := transport.New(registry, transport.WithBase(down), transport.WithLogger(nil))
-	defer func() { _ = t.Close() }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	_, err := client.Post("http://orders/v1/orders", "application/json", nil) //nolint:bodyclose // fails
@@ -90,7 +95,7 @@ func ExampleHooks() {
 			fmt.Println("call of", e.Service, "with", e.Attempts, "attempts:", e.Status)
 		},
 	}))
-	defer func() { _ = t.Close() }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	resp, err := client.Get("http://orders/")
@@ -119,7 +124,7 @@ func ExampleWithBase() {
 		return http.DefaultTransport.RoundTrip(req)
 	})
 	t := transport.New(discovery.Static{"orders": discovery.Addrs(server.Listener.Addr().String())}, transport.WithBase(signed))
-	defer func() { _ = t.Close() }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	resp, err := client.Get("http://orders/")

@@ -267,7 +267,7 @@ func TestClosingEarlyIsNoFailure(t *testing.T) {
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		for range 10 {
-			resp, err := m.client.Get("http://orders/")
+			resp, err := m.client.Get("http://orders/") //nolint:bodyclose // by the other goroutine
 			require.NoError(t, err)
 			go func() {
 				time.Sleep(time.Millisecond)

@@ -20,10 +20,9 @@ func serviceName(u *url.URL) (string, error) {
 		return "", fmt.Errorf("unsupported scheme %q", u.Scheme)
 	}
 	name := u.Host
-	switch {
-	case u.Scheme == "http":
+	if u.Scheme == "http" {
 		name = strings.TrimSuffix(name, ":80")
-	default:
+	} else {
 		name = strings.TrimSuffix(name, ":443")
 	}
 	name = strings.TrimSuffix(name, ":")

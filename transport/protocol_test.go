@@ -101,7 +101,7 @@ func TestTLS(t *testing.T) {
 			rt := transport.New(registry, transport.WithLogger(nil), transport.WithTLS(shared),
 				transport.ForService("stranger", transport.WithTLS(nil)),
 				transport.ForService("wrongname", transport.WithTLS(&tls.Config{RootCAs: roots(s), MinVersion: tls.VersionTLS12})))
-			defer func() { _ = rt.Close() }()
+			defer rt.Close()
 			client := &http.Client{Transport: rt}
 
 			for _, url := range []string{"https://orders/", "https://secure/", "http://secure/"} {
@@ -160,7 +160,7 @@ func TestRemovedEndpointClosesItsConnections(t *testing.T) {
 			rt := transport.New(&registry, transport.WithLogger(nil), transport.WithEmptyGrace(-1),
 				transport.WithTLS(&tls.Config{RootCAs: roots(s), ServerName: "example.com", MinVersion: tls.VersionTLS12}),
 				transport.WithHooks(transport.Hooks{EndpointRemoved: func(transport.EndpointEvent) { close(removed) }}))
-			defer func() { _ = rt.Close() }()
+			defer rt.Close()
 			client := &http.Client{Transport: rt}
 
 			resp, err := client.Get("https://orders/") // busy until its body is read

@@ -491,7 +491,7 @@ func TestUnrulyBase(t *testing.T) {
 	}
 	inMesh(t, func(t *testing.T, m *mesh) {
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
-		resp, err := m.rt.RoundTrip(newRequest(t, http.MethodGet, "http://orders/", ""))
+		resp, err := m.rt.RoundTrip(newRequest(t, http.MethodGet, "http://orders/", "")) //nolint:bodyclose // there is none
 		require.NoError(t, err)
 		assert.Equal(t, http.NoBody, resp.Body)
 	}, transport.WithBase(roundTripFunc(func(*http.Request) (*http.Response, error) {

@@ -145,8 +145,8 @@ func (t *Transport) CloseIdleConnections() {
 // idle connections, and waits until all goroutines of the Transport have
 // ended. Attempts that are in flight go on, and their connections close when
 // they end; calls that wait for something else fail. Close may be called more
-// than once. It always returns nil.
-func (t *Transport) Close() error {
+// than once, but not from a hook.
+func (t *Transport) Close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
@@ -155,7 +155,6 @@ func (t *Transport) Close() error {
 		s.close()
 	}
 	t.wg.Wait()
-	return nil
 }
 
 func closeIdle(rt http.RoundTripper) {

@@ -30,7 +30,7 @@ func run(stdout io.Writer) error {
 		{Addr: far.Listener.Addr().String(), Zone: "eu-1b"},
 	}}
 	t := transport.New(registry, transport.WithPolicy(inZone("eu-1a", balancer.RoundRobin)), transport.WithLogger(nil))
-	defer func() { _ = t.Close() }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	for range 3 {

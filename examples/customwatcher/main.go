@@ -43,7 +43,7 @@ func run(stdout io.Writer) error {
 	t := transport.New(watcher, transport.WithPolicy(balancer.RoundRobin), transport.WithHooks(transport.Hooks{
 		EndpointRemoved: func(transport.EndpointEvent) { replaced <- struct{}{} },
 	}))
-	defer func() { _ = t.Close() }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	if err := call(client, stdout); err != nil {

@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
+func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	duration := flags.Duration("duration", 18*time.Second, "how long to make calls")
@@ -59,6 +59,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	out := newLog(stdout)
 	var embedded *registry
 	if *url == "" {
+		var err error
 		if embedded, err = startRegistry(); err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	defer watcher.Close()
 	meter := newMeter()
 	t := transport.New(watcher, transport.WithHooks(meter.hooks()), transport.WithLogger(slog.New(slog.DiscardHandler)))
-	defer func() { err = errors.Join(err, t.Close()) }()
+	defer t.Close()
 	client := &http.Client{Transport: t}
 
 	calls, stopCalls := context.WithTimeout(ctx, *duration)

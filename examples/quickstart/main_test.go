@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The whole programme of events, in a hurry: no call fails.
+// All events, in a hurry: no call fails.
 func TestQuickstart(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-duration", "6s", "-rate", "100"}, &out), out.String())
