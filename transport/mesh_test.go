@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -166,3 +167,11 @@ func newRequest(t testing.TB, method, url, body string) *http.Request {
 }
 
 const forever = 24 * time.Hour
+
+// dialer fails every dial, and tells.
+func dialer(tell func()) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		tell()
+		return nil, errors.New("no network")
+	}
+}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// maxNameLength bounds a service's name: 253 for a DNS name, a dot, and a port.
-const maxNameLength = 260
+// maxNameLength bounds the host in a service's name: what the DNS allows.
+const maxNameLength = 253
 
 // serviceName returns the name of the service that a URL calls: its host, in
 // lower case, without the scheme's default port and without one trailing dot.
@@ -19,22 +19,21 @@ func serviceName(u *url.URL) (string, error) {
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("unsupported scheme %q", u.Scheme)
 	}
-	name := u.Host
-	if u.Scheme == "http" {
-		name = strings.TrimSuffix(name, ":80")
-	} else {
-		name = strings.TrimSuffix(name, ":443")
-	}
-	name = strings.TrimSuffix(name, ":")
-	if host, port, found := strings.Cut(name, ":"); found && strings.HasSuffix(host, ".") && !strings.HasPrefix(name, "[") {
-		name = strings.TrimSuffix(host, ".") + ":" + port
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	switch {
 	case name == "":
 		return "", errors.New("the URL has no host")
 	case len(name) > maxNameLength:
 		return "", errors.New("the URL's host is too long for a service's name")
+	case name[0] == '.', strings.Contains(name, ".."), name[len(name)-1] == '.':
+		return "", errors.New("the URL's host has an empty label")
 	}
-	return name, nil
+	if strings.IndexByte(name, ':') >= 0 {
+		name = "[" + name + "]" // an IPv6 address, as in URLs
+	}
+	port := u.Port()
+	if port == "" || u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		return name, nil
+	}
+	return name + ":" + port, nil
 }
