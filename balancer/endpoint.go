@@ -21,8 +21,9 @@ const (
 	failurePenalty = 10
 	penaltyTau     = 5 * time.Second
 
-	// ignoredPenalty is what an attempt without a result adds.
-	ignoredPenalty = 1
+	// busyPenalty is what a busy answer adds, and what an attempt without a
+	// result adds to an endpoint of which nothing is known.
+	busyPenalty = 1
 
 	// maxPenalty is where it stops: after an outage with many calls, an
 	// endpoint competes again within a minute.
@@ -42,6 +43,9 @@ const (
 	Success Outcome = iota
 	// Failure says that the endpoint is to blame.
 	Failure
+	// Busy says that the endpoint turned the call away because it has enough
+	// to do: a sign of load, not of sickness.
+	Busy
 	// Ignored says that nothing can be told of the endpoint, because the
 	// caller gave up or the fault was not the endpoint's.
 	Ignored
@@ -155,14 +159,15 @@ var idled func()
 // the response's header or to the failure.
 //
 // A success is a sample of the latency average, and halves the penalty. A
-// failure raises the penalty. As for latency, failed and ignored attempts only
-// prove that the endpoint takes at least that long: they can raise the average
-// but not lower it, nor be the first sample, so a fast failure never makes an
-// endpoint attractive. They do end the fading of the average, which is there
-// to have an endpoint tried again.
+// failure raises the penalty, and a busy answer a tenth as much. As for
+// latency, everything but a success only proves that the endpoint takes at
+// least that long: it can raise the average but not lower it, nor be the first
+// sample, so a fast failure never makes an endpoint attractive. It does end
+// the fading of the average, which is there to have an endpoint tried again.
 //
-// An ignored attempt adds a tenth of a failure's penalty: no blame, but one
-// that comes to nothing at once, each time, must not draw the calls of others.
+// An ignored attempt adds to the penalty, as a busy answer does, only while
+// there is no average: an endpoint that has never answered must not draw the
+// calls of others because nothing is known of it.
 func (e *Endpoint) Observe(outcome Outcome, latency time.Duration) {
 	now := coarseNow()
 	latency = min(max(latency, 1), math.MaxInt64/2) // 0 would be no sample
@@ -175,9 +180,13 @@ func (e *Endpoint) Observe(outcome Outcome, latency time.Duration) {
 	case Failure:
 		e.atLeast(now, latency)
 		e.punish(now, 1, failurePenalty)
-	case Ignored:
+	case Busy:
 		e.atLeast(now, latency)
-		e.punish(now, 1, ignoredPenalty)
+		e.punish(now, 1, busyPenalty)
+	case Ignored:
+		if !e.atLeast(now, latency) {
+			e.punish(now, 1, busyPenalty)
+		}
 	}
 }
 
@@ -224,19 +233,20 @@ func (e *Endpoint) sample(now uint32, latency time.Duration) {
 	}
 }
 
-// atLeast records that an answer would have taken at least this long, if there
-// is an average to compare with.
-func (e *Endpoint) atLeast(now uint32, latency time.Duration) {
+// atLeast records that an answer would have taken at least this long. It
+// reports false if there is no average to compare with.
+func (e *Endpoint) atLeast(now uint32, latency time.Duration) bool {
 	for range tries {
 		old := e.latency.Load()
 		if old == 0 {
-			return
+			return false
 		}
 		d := decaying{value: max(unpack(old).value, float32(latency)), stamp: now}
 		if e.latency.CompareAndSwap(old, d.pack()) {
-			return
+			break
 		}
 	}
+	return true
 }
 
 // punish multiplies what is left of the penalty and adds to it.

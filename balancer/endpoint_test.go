@@ -62,8 +62,8 @@ func TestLatencyConvergesOnFasterAnswers(t *testing.T) {
 	})
 }
 
-func TestFailuresAndIgnoredAttemptsProveOnlySlowness(t *testing.T) {
-	for _, outcome := range []balancer.Outcome{balancer.Failure, balancer.Ignored} {
+func TestWhatIsNoSuccessProvesOnlySlowness(t *testing.T) {
+	for _, outcome := range []balancer.Outcome{balancer.Failure, balancer.Busy, balancer.Ignored} {
 		synctest.Test(t, func(t *testing.T) {
 			e := endpoints(1)[0]
 			e.Observe(outcome, 50*time.Microsecond)
@@ -98,12 +98,22 @@ func TestPenalty(t *testing.T) {
 		assert.InDelta(t, 1+20/math.E+10, e.Penalty(), 1e-5)
 		e.Observe(balancer.Success, time.Millisecond)
 		assert.InDelta(t, 1+(20/math.E+10)/2, e.Penalty(), 1e-5)
-		e.Observe(balancer.Ignored, time.Millisecond)
+		e.Observe(balancer.Busy, time.Millisecond)
 		assert.InDelta(t, 1+(20/math.E+10)/2+1, e.Penalty(), 1e-5)
+		e.Observe(balancer.Ignored, time.Millisecond)
+		assert.InDelta(t, 1+(20/math.E+10)/2+1, e.Penalty(), 1e-5, "no blame")
 		for range 11 {
 			e.Observe(balancer.Success, time.Millisecond)
 		}
 		assert.Equal(t, 1.0, e.Penalty(), "forgotten altogether")
+	})
+}
+
+func TestPenaltyOfAnEndpointThatHasNeverAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := endpoints(1)[0]
+		e.Observe(balancer.Ignored, time.Millisecond)
+		assert.Equal(t, 2.0, e.Penalty())
 	})
 }
 
@@ -120,7 +130,7 @@ func TestPenaltyIsBounded(t *testing.T) {
 func TestObserveOfOddLatencies(t *testing.T) {
 	e := endpoints(1)[0]
 	for _, latency := range []time.Duration{0, -time.Second, math.MinInt64, math.MaxInt64} {
-		for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Ignored, 77} {
+		for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Busy, balancer.Ignored, 77} {
 			e.Observe(outcome, latency)
 			require.GreaterOrEqual(t, e.Latency(), time.Duration(0))
 			require.GreaterOrEqual(t, e.Penalty(), 1.0)
@@ -237,7 +247,7 @@ func TestEndpointInstance(t *testing.T) {
 
 func TestEndpointAllocatesNothing(t *testing.T) {
 	e := endpoints(1)[0]
-	for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Ignored} {
+	for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Busy, balancer.Ignored} {
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
 			e.Begin()
 			e.Observe(outcome, time.Millisecond)

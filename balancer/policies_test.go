@@ -243,7 +243,7 @@ func simulate(policy balancer.Policy, n, callers int, from, until time.Duration,
 // One of three fails in 50 µs, the others answer in 2 ms. To a rule that looks
 // at calls in flight or at latency alone it is the best of all.
 func TestPeakEWMAAvoidsAnEndpointThatFailsAtOnce(t *testing.T) {
-	for name, outcome := range map[string]balancer.Outcome{"failing": balancer.Failure, "ignored": balancer.Ignored} {
+	for name, outcome := range map[string]balancer.Outcome{"failing": balancer.Failure, "busy": balancer.Busy} {
 		for _, sick := range []time.Duration{0, 2 * time.Second} { // from the start, or after having been well
 			t.Run(name+" after "+sick.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -43,11 +43,10 @@ func classifyResponse(resp *http.Response) (outcome balancer.Outcome, repeat rep
 		// Not processed, by definition (RFC 9110, 15.5.20; RFC 8470, 5.2).
 		return balancer.Success, repeatAny, 0
 	case http.StatusTooManyRequests:
-		return balancer.Ignored, repeatIdempotent, parseRetryAfter(resp.Header, time.Now())
+		return balancer.Busy, repeatIdempotent, parseRetryAfter(resp.Header, time.Now())
 	case http.StatusServiceUnavailable:
 		if retryAfter = parseRetryAfter(resp.Header, time.Now()); retryAfter > 0 {
-			// Busy, and says so: load, not sickness.
-			return balancer.Ignored, repeatIdempotent, retryAfter
+			return balancer.Busy, repeatIdempotent, retryAfter
 		}
 		return balancer.Failure, repeatIdempotent, 0
 	case http.StatusBadGateway, http.StatusGatewayTimeout:

@@ -96,7 +96,8 @@
 //	connection, attempt timed out, body
 //	broken off, 5xx but for the next two
 //	501, 505; everything below 500          success
-//	429, 503 with Retry-After               neither: it is busy, and says so
+//	429, 503 with Retry-After               neither: it is busy, and says so,
+//	                                        which counts as load
 //	the caller canceled or its deadline     neither, but the time that passed
 //	passed                                  counts as latency if it is longer
 //	                                        than usual
