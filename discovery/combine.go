@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -16,8 +17,11 @@ import (
 // others, because some copies to call are better than none, and a registry
 // that hangs must not keep the rest from being used. An empty set, though, is
 // not yielded first before every watcher has said something, be it an error:
-// until then it may only mean that the others have not answered yet. Errors of
-// all watchers pass as news.
+// until then it may only mean that the others have not answered yet.
+//
+// Errors of all watchers pass as news. One stands until its own watcher yields
+// a set: a set that comes from another is followed by the errors that stand,
+// joined. [ErrUnknownService] does not stand, as it is an answer.
 //
 // Changes that come faster than a watch is read are merged into the latest set.
 // A watch of no watchers at all yields an empty set.
@@ -33,8 +37,8 @@ func Merge(watchers ...Watcher) Watcher {
 // Like [Merge] it does not wait: a later watcher that answers first is used
 // until an earlier one has answered, and the first set is not an empty one
 // before every watcher has said something. A watcher that fails after it has
-// yielded a set keeps its place, since its last set stands. Errors of all
-// watchers pass as news.
+// yielded a set keeps its place, since its last set stands. Errors pass as with
+// Merge.
 func Fallback(watchers ...Watcher) Watcher {
 	return newCombination("Fallback", firstNonEmpty, watchers)
 }
@@ -98,13 +102,15 @@ type parts struct {
 
 	mu        sync.Mutex   // guards the rest; news is locked within it
 	sets      [][]Instance // the last of each watcher
+	errs      []error      // of each watcher since its last set
 	silent    map[int]bool // who has said nothing yet
 	known     bool         // whether any set has come
 	published bool
+	last      []Instance // what was published
 }
 
 func newParts(combine func([][]Instance) []Instance, n int) *parts {
-	p := &parts{combine: combine, sets: make([][]Instance, n), silent: make(map[int]bool, n)}
+	p := &parts{combine: combine, sets: make([][]Instance, n), errs: make([]error, n), silent: make(map[int]bool, n)}
 	for i := range n {
 		p.silent[i] = true
 	}
@@ -119,17 +125,34 @@ func (p *parts) hear(i int, set []Instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.silent, i)
-	if err != nil {
-		p.news.fail(err)
-	} else {
+	recovered := err == nil && p.errs[i] != nil
+	if p.errs[i] = err; errors.Is(err, ErrUnknownService) {
+		p.errs[i] = nil
+	}
+	if err == nil {
 		p.sets[i], p.known = set, true
 	}
-	if !p.known {
-		return
+	whole, isNew := p.whole(recovered)
+	if err != nil && !(isNew && p.errs[i] != nil) { // said below otherwise
+		p.news.fail(err)
 	}
-	whole := p.combine(p.sets)
-	if len(whole) > 0 || p.published || len(p.silent) == 0 {
-		p.published = true
+	if isNew {
+		p.published, p.last = true, whole
 		p.news.publish(whole)
+		if standing := errors.Join(p.errs...); standing != nil {
+			p.news.fail(standing)
+		}
 	}
+}
+
+// whole returns the combined set, and whether it is to be published.
+func (p *parts) whole(recovered bool) (set []Instance, isNew bool) {
+	if !p.known {
+		return nil, false
+	}
+	set = p.combine(p.sets)
+	if !p.published {
+		return set, len(set) > 0 || len(p.silent) == 0
+	}
+	return set, recovered || !equalSets(p.last, set)
 }

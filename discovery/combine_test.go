@@ -84,7 +84,7 @@ func TestFirstSetIsEmptyOnlyWhenAllHaveSpoken(t *testing.T) {
 				time.Sleep(time.Second - 1)
 				w.says()
 				time.Sleep(time.Nanosecond)
-				w.says(`error: discovery: lookup of "orders": no route`, "[]")
+				w.says("[]", `error: discovery: lookup of "orders": no route`)
 			})
 			synctest.Test(t, func(t *testing.T) {
 				m := new(discovery.Memory)
@@ -113,13 +113,38 @@ func TestFallback(t *testing.T) {
 		w.says() // not used
 		a.Fail(errors.New("no route"))
 		w.says("error: no route") // its last set stands
+		b.Set("orders", named("b", "c")...)
+		w.says() // still not used
 		a.Fail(nil)
+		w.says("[a]") // as before, so the error is over
 		a.Set("orders")
-		w.says("[b]")
+		w.says("[b c]")
 		b.Set("orders")
 		w.says("[c]")
 		c.Set("orders")
 		w.says("[]")
+	})
+}
+
+// A set that comes from one watcher does not end the errors of another.
+func TestMergeErrorsStand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := new(discovery.Memory), new(discovery.Memory), new(discovery.Memory)
+		a.Set("orders", named("a")...)
+		w := start(t, discovery.Merge(a, b, c, discovery.Static{}), "orders")
+		w.heard()
+		a.Fail(errors.New("no route to a"))
+		w.says("error: no route to a")
+		b.Set("orders", named("b")...)
+		w.says("[a b]", "error: no route to a")
+		c.Fail(errors.New("no route to c"))
+		w.says("error: no route to c")
+		b.Set("orders")
+		w.says("[a]", "error: no route to a\nno route to c")
+		a.Fail(nil)
+		w.says("[a]", "error: no route to c")
+		c.Fail(nil)
+		w.says("[a]") // an unknown service is an answer, and does not stand
 	})
 }
 

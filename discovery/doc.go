@@ -29,12 +29,17 @@
 // An error is news, not the end: the registry could not be asked, or its
 // answer made no sense. The last set stands, because copies do not stop when
 // their registry does, and the sequence goes on. Watchers pace their attempts;
-// a reader just keeps ranging. Three cases deserve a word:
+// a reader just keeps ranging. The error stands until the next set, which a
+// watcher that has recovered yields even if nothing in it has changed. Three
+// cases deserve a word:
 //
 //   - A registry that says that there is no such service makes an error that
 //     wraps [ErrUnknownService]. The watch goes on: the service may come.
-//   - A set with an invalid instance, or with a key twice, is an error that
-//     names the culprit, and the last set stands.
+//   - An instance that is invalid, or has another's key, is left out, so that
+//     one bad registration does not hide the others. An error that names it
+//     follows the set, or takes its place if nothing is left. Registries that
+//     hold copies never meant to be called, such as Eureka's, leave those out
+//     without an error.
 //   - The end of the watch's own context is no error. The sequence just ends.
 //
 // # Empty, unknown, not yet known
@@ -54,7 +59,8 @@
 //
 //   - Do nothing before the function is ranged over, and nothing after yield
 //     has returned false; a defer at its top releases what it holds.
-//   - Clean each set with [CleanSet], and yield none that equals the last.
+//   - Clean each set with [CleanSet], and yield none that equals the last,
+//     unless an error came in between.
 //   - After an error, wait before the next attempt, and wait on the context too.
 //
 // Package discoverytest checks all that and more, and takes a few lines to

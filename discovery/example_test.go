@@ -37,7 +37,7 @@ func ExampleWatcher() {
 func ExampleWatcherFunc() {
 	pushed := make(chan []string, 2)
 	pushed <- []string{"10.0.0.8:8080", "10.0.0.7:8080"}
-	pushed <- []string{"10.0.0.8:http"}
+	pushed <- []string{"10.0.0.7:8080", "10.0.0.8:http"}
 
 	var watcher discovery.Watcher = discovery.WatcherFunc(
 		func(ctx context.Context, _ string) iter.Seq2[[]discovery.Instance, error] {
@@ -45,7 +45,11 @@ func ExampleWatcherFunc() {
 				for {
 					select {
 					case addrs := <-pushed:
-						if !yield(discovery.CleanSet(discovery.Addrs(addrs...))) {
+						set, err := discovery.CleanSet(discovery.Addrs(addrs...))
+						if (err == nil || len(set) > 0) && !yield(set, nil) {
+							return
+						}
+						if err != nil && !yield(nil, err) {
 							return
 						}
 					case <-ctx.Done():
@@ -60,10 +64,11 @@ func ExampleWatcherFunc() {
 			fmt.Println(err)
 			break
 		}
-		fmt.Println(set[0].Addr, set[1].Addr)
+		fmt.Println(len(set), "copies, one at", set[0].Addr)
 	}
 	// Output:
-	// 10.0.0.7:8080 10.0.0.8:8080
+	// 2 copies, one at 10.0.0.7:8080
+	// 1 copies, one at 10.0.0.7:8080
 	// discovery: instance "": address "10.0.0.8:http" has no port between 1 and 65535
 }
 

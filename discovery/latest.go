@@ -70,12 +70,13 @@ func (l *latest) load() (news, <-chan struct{}) {
 	return l.news, l.changed
 }
 
-// watch yields the last set, or the last error if there is no set, and then
-// what is new, in the order in which it came, until ctx is done or yield
-// reports false. A set equal to the one before is not new.
+// watch yields the last set, the last error if that is newer, and then what is
+// new, in the order in which it came, until ctx is done or yield reports
+// false. A set equal to the one before is not new, unless an error was yielded
+// in between, which it ends.
 func (l *latest) watch(ctx context.Context, yield func([]Instance, error) bool) {
 	var seen news
-	if n, _ := l.load(); n.setAt != 0 {
+	if n, _ := l.load(); n.errAt < n.setAt {
 		seen.errAt = n.errAt
 	}
 	first := true
@@ -84,13 +85,13 @@ func (l *latest) watch(ctx context.Context, yield func([]Instance, error) bool) 
 		newSet, newErr := n.setAt > seen.setAt, n.errAt > seen.errAt
 		switch {
 		case newErr && (!newSet || n.errAt < n.setAt):
-			seen.errAt = n.errAt
+			seen.err, seen.errAt = n.err, n.errAt
 			if !yield(nil, n.err) {
 				return
 			}
 		case newSet:
-			same := !first && equalSets(seen.set, n.set)
-			seen.set, seen.setAt, first = n.set, n.setAt, false
+			same := !first && seen.err == nil && equalSets(seen.set, n.set)
+			seen.set, seen.setAt, seen.err, first = n.set, n.setAt, nil, false
 			if !same && !yield(n.set, nil) {
 				return
 			}

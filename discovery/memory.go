@@ -28,6 +28,7 @@ type Memory struct {
 type memoryService struct {
 	news   latest
 	copies map[string]*memoryCopy // by key
+	faults error                  // what the last Set left out
 }
 
 // A memoryCopy is one announced instance and its [Registration], if Register
@@ -85,21 +86,21 @@ func (m *Memory) announce(c *memoryCopy) (repaired <-chan struct{}) {
 	return nil
 }
 
-// Set replaces all copies of a service, registered ones included. Invalid
-// instances, or two with the same key, change nothing: watches see an error
-// that names them, and the last set stands.
+// Set replaces all copies of a service, registered ones included. Instances
+// that [CleanSet] leaves out are named by an error, which watches see after
+// the set and until the next Set. If nothing is left of them, the last set
+// stands.
 func (m *Memory) Set(service string, instances ...Instance) {
 	set, err := CleanSet(instances)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.service(service)
-	if err != nil {
-		s.news.fail(err)
-		return
-	}
-	clear(s.copies)
-	for _, in := range set {
-		s.copies[in.Key()] = &memoryCopy{instance: in}
+	s.faults = err
+	if err == nil || len(set) > 0 {
+		clear(s.copies)
+		for _, in := range set {
+			s.copies[in.Key()] = &memoryCopy{instance: in}
+		}
 	}
 	m.publish(s)
 }
@@ -107,7 +108,7 @@ func (m *Memory) Set(service string, instances ...Instance) {
 // Fail begins an outage, for tests of what happens then: every watch, of any
 // service, sees err as news, one that begins now sees nothing else, and calls
 // of Register and Close wait. Changes made by Set are not seen before it ends.
-// Fail(nil) ends it.
+// Fail(nil) ends it, and every watch sees its set again, changed or not.
 func (m *Memory) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,8 +149,8 @@ func (m *Memory) tell(s *memoryService) {
 	m.publish(s)
 }
 
-// publish tells the watches of a service its set, unless an outage hides it.
-// It must be called with mu held.
+// publish tells the watches of a service its set, and what was left out of it,
+// unless an outage hides that. It must be called with mu held.
 func (m *Memory) publish(s *memoryService) {
 	if m.outage != nil {
 		return
@@ -160,6 +161,9 @@ func (m *Memory) publish(s *memoryService) {
 	}
 	slices.SortFunc(set, byKey)
 	s.news.publish(set)
+	if s.faults != nil {
+		s.news.fail(s.faults)
+	}
 }
 
 // Close implements [Registration].

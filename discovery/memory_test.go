@@ -33,19 +33,30 @@ func TestMemorySet(t *testing.T) {
 	})
 }
 
-func TestMemorySetRefusesFaultySets(t *testing.T) {
+func TestMemorySetLeavesOutFaultyInstances(t *testing.T) {
+	const bad = `error: discovery: instance "bad": address "" is not host:port`
 	synctest.Test(t, func(t *testing.T) {
 		m := new(discovery.Memory)
 		m.Set("orders", named("a")...)
 		w := start(t, m, "orders")
 		w.says("[a]")
 		m.Set("orders", append(named("b"), discovery.Instance{ID: "bad"})...)
-		w.says(`error: discovery: instance "bad": address "" is not host:port`)
-		m.Set("orders", named("b", "b")...)
-		w.says(`error: discovery: instances at b.example:80 and b.example:80 share the key "b"`)
-		start(t, m, "orders").says("[a]")
-		m.Set("orders", named("b")...)
-		w.says("[b]")
+		w.says("[b]", bad)
+		start(t, m, "orders").says("[b]", bad)
+		m.Set("orders", named("c", "c")...)
+		w.says("[c]", `error: discovery: instance "c" is listed twice: at c.example:80, which is used, and at c.example:80`)
+		m.Set("orders", named("c")...)
+		w.says("[c]") // which says that all is well again
+
+		m.Set("orders", discovery.Instance{ID: "bad"})
+		w.says(bad) // the last set stands
+		_, err := m.Register(t.Context(), "orders", named("d")[0])
+		require.NoError(t, err)
+		w.says("[c d]", bad)
+		m.Fail(errOutage)
+		w.says("error: outage made by a test")
+		m.Fail(nil)
+		w.says("[c d]", bad)
 	})
 }
 
@@ -98,7 +109,7 @@ func TestMemoryFail(t *testing.T) {
 		m.Set("payments", named("p")...)
 		fresh.says("error: still none") // and not again after Set
 		m.Fail(nil)
-		w.says() // nothing has changed for it
+		w.says("[a]") // as before, so the outage is over
 		late.says("[a]")
 		fresh.says("[p]")
 		m.Fail(nil)

@@ -64,14 +64,19 @@ func (c PollConfig) withDefaults() PollConfig {
 // Poll makes a [Watcher] of a lookup by asking again and again: the first time
 // at once, and every cfg.Interval from then on.
 //
-// A set is yielded when it differs from the last one; the order in which the
-// lookup returns instances does not matter. A lookup that fails, takes too
-// long, or returns invalid instances or two with the same key, yields an error
-// that names the service and wraps the cause, and the last set stands. Every
-// such error is yielded, not only the first of a row: how long a registry has
-// been failing is news too.
+// A set is yielded when it differs from the last one, or ends an error; the
+// order in which the lookup returns instances does not matter.
 //
-// After an error the wait is random between zero and a limit that doubles from
+// A lookup that fails, takes too long, or returns nothing but what [CleanSet]
+// leaves out, yields an error that names the service and wraps the cause, and
+// the last set stands. Every such error is yielded, not only the first of a
+// row: how long a registry has been failing is news too.
+//
+// Where CleanSet leaves out some instances, the set of the others counts, and
+// an error that names those left out is yielded after it. This is no failure,
+// and the same error is yielded again only after another set.
+//
+// After a failure the wait is random between zero and a limit that doubles from
 // 1 s up to the interval, until a lookup succeeds. This is what AWS calls full
 // jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
 //
@@ -94,21 +99,34 @@ func (p *poller) Watch(ctx context.Context, service string) iter.Seq2[[]Instance
 	return func(yield func([]Instance, error) bool) {
 		retry := p.newRetry()
 		var last []Instance
+		var standing string // the error since the last set, if any
 		for first := true; ctx.Err() == nil; {
 			set, err := p.ask(ctx, service)
 			if ctx.Err() != nil {
 				return
 			}
-			if err != nil {
+			if err != nil && len(set) == 0 {
+				standing = err.Error()
 				if !yield(nil, err) || !sleep(ctx, p.retryDelay(retry)) {
 					return
 				}
 				continue
 			}
 			retry.Reset()
-			if first || !equalSets(last, set) {
-				last, first = set, false
+			var fault string
+			if err != nil {
+				fault = err.Error()
+			}
+			over := standing != "" && standing != fault
+			if first || over || !equalSets(last, set) {
+				last, first, standing = set, false, ""
 				if !yield(set, nil) {
+					return
+				}
+			}
+			if standing != fault {
+				standing = fault
+				if !yield(nil, err) {
 					return
 				}
 			}
@@ -119,7 +137,8 @@ func (p *poller) Watch(ctx context.Context, service string) iter.Seq2[[]Instance
 	}
 }
 
-// ask does one lookup.
+// ask does one lookup. It may return a set and an error: what can be used, and
+// what cannot.
 func (p *poller) ask(ctx context.Context, service string) ([]Instance, error) {
 	if p.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -132,9 +151,9 @@ func (p *poller) ask(ctx context.Context, service string) ([]Instance, error) {
 	}
 	set, err := CleanSet(instances)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: lookup of %q: %w", service, err)
+		err = fmt.Errorf("discovery: lookup of %q: %w", service, err)
 	}
-	return set, nil
+	return set, err
 }
 
 func (p *poller) delay() time.Duration {

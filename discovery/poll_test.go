@@ -165,10 +165,11 @@ func TestPollErrorsAreNews(t *testing.T) {
 			named("a"),
 			errOutage,
 			errOutage,
-			append(named("b"), discovery.Instance{ID: "bad"}),
-			named("b", "b"),
-			fmt.Errorf("404: %w", discovery.ErrUnknownService),
 			named("a"),
+			named("a"),
+			[]discovery.Instance{{ID: "bad"}},
+			[]discovery.Instance{{ID: "bad"}},
+			fmt.Errorf("404: %w", discovery.ErrUnknownService),
 			named("b"),
 		), exact), "orders")
 		w.says("[a]")
@@ -176,11 +177,47 @@ func TestPollErrorsAreNews(t *testing.T) {
 		w.says(
 			`error: discovery: lookup of "orders": outage made by a test`,
 			`error: discovery: lookup of "orders": outage made by a test`,
+			`[a]`, // which says that the outage is over
 			`error: discovery: lookup of "orders": discovery: instance "bad": address "" is not host:port`,
-			`error: discovery: lookup of "orders": discovery: instances at b.example:80 and b.example:80 share the key "b"`,
+			`error: discovery: lookup of "orders": discovery: instance "bad": address "" is not host:port`,
 			`error: discovery: lookup of "orders": 404: discovery: unknown service`,
 			`[b]`,
 		)
+	})
+}
+
+// One copy that has registered itself in a wrong way must not hide the others.
+func TestPollLeavesOutFaultyInstances(t *testing.T) {
+	const bad = `error: discovery: lookup of "orders": discovery: instance "bad": address "" is not host:port`
+	faulty := func(ids ...string) []discovery.Instance { return append(named(ids...), discovery.Instance{ID: "bad"}) }
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, discovery.Poll(answers(
+			faulty("a"),
+			faulty("a"),
+			faulty("a", "b"),
+			errOutage,
+			faulty("a", "b"),
+			named("b", "b", "a"),
+			named("a", "b"),
+			faulty("b", "a"),
+			named("a", "b"),
+			named("a", "b"),
+		), exact), "orders")
+		w.says("[a]", bad)
+		for _, want := range [][]string{
+			nil, // the error stands, and so does the set
+			{"[a b]", bad},
+			{`error: discovery: lookup of "orders": outage made by a test`},
+			{"[a b]", bad},
+			{"[a b]", `error: discovery: lookup of "orders": discovery: instance "b" is listed twice: at b.example:80, which is used, and at b.example:80`},
+			{"[a b]"},
+			{bad},
+			{"[a b]"},
+			nil,
+		} {
+			time.Sleep(exact.Interval)
+			w.says(want...)
+		}
 	})
 }
 

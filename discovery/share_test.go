@@ -49,7 +49,13 @@ func TestShare(t *testing.T) {
 		m.Fail(errOutage)
 		first.says("error: outage made by a test")
 		second.says("error: outage made by a test")
-		start(t, shared, "orders").says("[a b]") // the last set stands
+		late := start(t, shared, "orders")
+		late.says("[a b]", "error: outage made by a test") // the last set stands
+		m.Fail(nil)
+		first.says("[a b]")
+		second.says("[a b]")
+		late.says("[a b]")
+		start(t, shared, "orders").says("[a b]") // and no error that is over
 
 		began := time.Now()
 		first.stop()

@@ -11,8 +11,8 @@ import (
 //
 // A watch yields the service's set, ordered by key, and then nothing more. A
 // service that is not in the map is an error that wraps [ErrUnknownService];
-// one with a nil set is known, and empty. An invalid instance, or a key that
-// occurs twice, is an error that names it.
+// one with a nil set is known, and empty. Instances that [CleanSet] leaves out
+// are named by an error after the set, or instead of it if nothing is left.
 //
 // The map and the sets in it must not change while they are watched.
 type Static map[string][]Instance
@@ -20,9 +20,17 @@ type Static map[string][]Instance
 // Watch implements [Watcher].
 func (s Static) Watch(ctx context.Context, service string) iter.Seq2[[]Instance, error] {
 	return func(yield func([]Instance, error) bool) {
-		if ctx.Err() == nil && yield(s.lookup(service)) {
-			<-ctx.Done()
+		if ctx.Err() != nil {
+			return
 		}
+		set, err := s.lookup(service)
+		if (err == nil || len(set) > 0) && !yield(set, nil) {
+			return
+		}
+		if err != nil && !yield(nil, err) {
+			return
+		}
+		<-ctx.Done()
 	}
 }
 
@@ -33,7 +41,7 @@ func (s Static) lookup(service string) ([]Instance, error) {
 	}
 	set, err := CleanSet(instances)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: set of %q: %w", service, err)
+		err = fmt.Errorf("discovery: set of %q: %w", service, err)
 	}
-	return set, nil
+	return set, err
 }

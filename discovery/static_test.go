@@ -18,13 +18,17 @@ func TestStatic(t *testing.T) {
 		"empty":    nil,
 		"invalid":  {{ID: "good", Addr: "10.0.0.7:80"}, {ID: "bad", Addr: "10.0.0.8"}},
 		"repeated": discovery.Addrs("10.0.0.7:80", "10.0.0.7:80"),
+		"useless":  discovery.Addrs("10.0.0.7"),
 	}
-	for service, want := range map[string]string{
-		"orders":   "[10.0.0.7:80 10.0.0.8:80]",
-		"empty":    "[]",
-		"unknown":  `error: discovery: unknown service: "unknown"`,
-		"invalid":  `error: discovery: set of "invalid": discovery: instance "bad": address "10.0.0.8" is not host:port`,
-		"repeated": `error: discovery: set of "repeated": discovery: instances at 10.0.0.7:80 and 10.0.0.7:80 share the key "10.0.0.7:80"`,
+	for service, want := range map[string][]string{
+		"orders":  {"[10.0.0.7:80 10.0.0.8:80]"},
+		"empty":   {"[]"},
+		"unknown": {`error: discovery: unknown service: "unknown"`},
+		"invalid": {"[good]",
+			`error: discovery: set of "invalid": discovery: instance "bad": address "10.0.0.8" is not host:port`},
+		"repeated": {"[10.0.0.7:80]",
+			`error: discovery: set of "repeated": discovery: instance "10.0.0.7:80" is listed twice: at 10.0.0.7:80, which is used, and at 10.0.0.7:80`},
+		"useless": {`error: discovery: set of "useless": discovery: instance "": address "10.0.0.7" is not host:port`},
 	} {
 		t.Run(service, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -35,7 +39,7 @@ func TestStatic(t *testing.T) {
 				for set, err := range static.Watch(ctx, service) {
 					got = append(got, line(set, err))
 				}
-				assert.Equal(t, []string{want}, got)
+				assert.Equal(t, want, got)
 				assert.Equal(t, time.Hour, time.Since(began), "the watch ends with its context")
 			})
 		})
@@ -46,6 +50,11 @@ func TestStaticContextDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.Equal(t, "nothing", first(ctx, discovery.Static{"orders": nil}, "orders"))
+}
+
+func TestStaticBreak(t *testing.T) {
+	// A reader that breaks off at the set is not given the error.
+	assert.Equal(t, "[10.0.0.7:80]", first(t.Context(), discovery.Static{"orders": discovery.Addrs("10.0.0.7:80", "bad")}, "orders"))
 }
 
 func TestStaticNil(t *testing.T) {

@@ -21,9 +21,13 @@ type Watcher interface {
 	// copies now.
 	//
 	// A pair with a non-nil error carries no set. It is news, not the end:
-	// the last set stands, and the sequence goes on when the watcher has
-	// recovered. A watcher paces itself; it neither repeats an error in a
-	// tight loop nor gives up.
+	// the last set stands, and the sequence goes on. A watcher paces itself;
+	// it neither repeats an error in a tight loop nor gives up.
+	//
+	// An error stands until the next set: a watcher that has recovered yields
+	// its set even if nothing in it has changed. An answer that can be used
+	// only in part is a set of that part, followed by an error that names the
+	// rest.
 	//
 	// The sequence ends when ctx is done or the caller stops ranging, and has
 	// by then released all that it held. It does nothing before it is ranged

@@ -203,6 +203,8 @@ func errorsAreNews(f *fixture) {
 	late.hold("in a watch that began while the registry fails", f.copies(1)...)
 
 	f.Fail(false)
+	s.awaitSet("when the registry was repaired and nothing had changed", f.copies(1)...)
+	late.awaitSet("in the later watch when the registry was repaired", f.copies(1)...)
 	f.Set(f.service, f.copies(1, 2)...)
 	s.awaitSet("after the registry was repaired", f.copies(1, 2)...)
 	late.awaitSet("in the later watch after the registry was repaired", f.copies(1, 2)...)

@@ -302,7 +302,25 @@ func TestWatcherCatches(t *testing.T) {
 				return yield(s, err)
 			})
 		}},
-		{"no recovery", "errors are news", "after the registry was repaired", func(l *lab) discovery.Watcher {
+		{"no word of a recovery", "errors are news", "repaired and nothing had changed", func(l *lab) discovery.Watcher {
+			return discovery.WatcherFunc(func(ctx context.Context, service string) seq {
+				return func(yield func([]discovery.Instance, error) bool) {
+					var last set
+					for s, err := range l.Watch(ctx, service) {
+						if err == nil && last != nil && slices.EqualFunc(last, s, discovery.Instance.Equal) {
+							continue
+						}
+						if err == nil {
+							last = s
+						}
+						if !yield(s, err) {
+							return
+						}
+					}
+				}
+			})
+		}},
+		{"no recovery", "errors are news", "when the registry was repaired", func(l *lab) discovery.Watcher {
 			return discovery.WatcherFunc(func(ctx context.Context, service string) seq {
 				return func(yield func([]discovery.Instance, error) bool) {
 					for s, err := range l.Watch(ctx, service) {
