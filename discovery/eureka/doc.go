@@ -25,8 +25,9 @@
 //	Priority   metadata "priority", likewise
 //	Metadata   all metadata
 //
-// A copy without an enabled port is left out, with a line in the log at debug
-// level. A service that is not listed is an empty set, since Eureka does not
+// A copy that cannot be called, such as one without an enabled port, is left
+// out with a line in the log at debug level, and without an error, since many
+// that register are not meant to be called. A service that is not listed is an empty set, since Eureka does not
 // tell an unknown service from one without copies.
 //
 // All watches share one registry in memory and one loop that keeps it up to
@@ -54,7 +55,8 @@
 // until it fails; servers that failed are avoided until all have. When the
 // registry cannot be read from any, that is yielded as an error to all
 // watches, which says for how long it has not been read. The last set stands
-// for as long as it takes. Retries begin within a second and slow down to the
+// for as long as it takes, and is yielded again when the registry has been
+// read, to say that the failure is over. Retries begin within a second and slow down to the
 // poll interval.
 //
 // A server that lists nothing at all, though something was listed before, has

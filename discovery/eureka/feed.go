@@ -87,7 +87,7 @@ func (f *feed) report(err error) {
 		if err != nil {
 			w.fail(err)
 		} else {
-			w.err = nil
+			w.recover()
 		}
 	}
 	f.mu.Unlock()

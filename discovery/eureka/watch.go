@@ -16,7 +16,8 @@ import (
 // All watches of a client share one copy of the registry, and one loop that
 // keeps it up to date, which runs only while something is watched. Every
 // failure to read the registry is yielded to all of them, and says for how
-// long it has not been read; the last set stands meanwhile. A watch of a
+// long it has not been read; the last set stands meanwhile, and is yielded
+// again when the registry has been read. A watch of a
 // client that is closed yields [ErrClosed] and ends.
 //
 // See [discovery.Watcher] for the contract.
@@ -117,8 +118,9 @@ type watch struct {
 
 	set   []discovery.Instance // the latest
 	known bool                 // there is one
-	fresh bool                 // it has not been taken yet
+	fresh bool                 // it is to be taken
 	err   error                // the latest, if newer than the last success; nil when taken
+	stale bool                 // an error has been taken since a set was
 }
 
 // offer takes note of a set, which is news if it differs from the last.
@@ -135,6 +137,15 @@ func (w *watch) fail(err error) {
 	w.wake()
 }
 
+// recover ends the failure. Who has heard of it is given the set again.
+func (w *watch) recover() {
+	w.err = nil
+	if w.stale && w.known {
+		w.fresh = true
+		w.wake()
+	}
+}
+
 func (w *watch) wake() {
 	select {
 	case w.ready <- struct{}{}:
@@ -146,10 +157,10 @@ func (w *watch) wake() {
 func (w *watch) take() (set []discovery.Instance, err error, ok bool) {
 	switch {
 	case w.fresh:
-		w.fresh = false
+		w.fresh, w.stale = false, false
 		return w.set, nil, true
 	case w.err != nil:
-		err, w.err = w.err, nil
+		err, w.err, w.stale = w.err, nil, true
 		return nil, err, true
 	}
 	return nil, nil, false

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -283,6 +284,36 @@ func TestAllServersDown(t *testing.T) {
 	})
 }
 
+// A set after an error says that the failure is over, and only that.
+func TestRecovery(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		lists := listing([]wire.Instance{up("ORDERS", 1)})
+		f := r.fake("a:80")
+		f.answer(lists)
+		c := r.client("http://a")
+		s := r.follow(c, "orders")
+		next, stop := iter.Pull2(c.Watch(t.Context(), "orders"))
+		defer stop()
+		_, err, _ := next()
+		require.NoError(t, err)
+		assert.Equal(t, []string{one}, s.news())
+		for range 3 {
+			f.answer(status(http.StatusServiceUnavailable))
+			wait(time.Minute)
+			assert.NotEmpty(t, s.errors())
+			assert.Empty(t, s.news())
+			f.answer(lists)
+			wait(10 * time.Minute)
+			assert.Empty(t, s.errors())
+			assert.Equal(t, []string{one}, s.news(), "once")
+		}
+		f.answer(status(http.StatusServiceUnavailable))
+		wait(time.Minute)
+		_, err, _ = next()
+		assert.ErrorContains(t, err, "503", "a slow reader has not seen the outages that are over")
+	})
+}
+
 func TestRetriesBeginQuickly(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		f := r.fake("a:80")
@@ -351,7 +382,7 @@ func TestEmptiedRegistryIsConfirmed(t *testing.T) {
 			require.Len(t, s.errors(), 1)
 			f.answer(listing([]wire.Instance{up("ORDERS", 1)}))
 			wait(time.Hour)
-			assert.Empty(t, s.news())
+			assert.Equal(t, []string{one}, s.news(), "which says that the failure is over")
 			assert.Empty(t, s.errors())
 		})
 	})
