@@ -59,9 +59,12 @@
 // read, to say that the failure is over. Retries begin within a second and slow down to the
 // poll interval.
 //
-// A server that lists nothing at all, though something was listed before, has
-// more often than not just been restarted. That is an error too, and is
-// believed when it is said again a poll interval later. An answer that makes
+// A server that suddenly lists less than half of all copies has more often than
+// not just been restarted, and calls must not all go to the few that it knows
+// again. That is an error too, and is believed when it is said again after the
+// longest time in which one of the copies renews its lease, or the poll interval
+// if that is shorter. A server that lists changes one by one is believed at
+// once. An answer that makes
 // no sense, or is larger than 64 MiB, counts as a failure of its server.
 //
 // Answers with a status that means failure are a [StatusError]. One of 400 to

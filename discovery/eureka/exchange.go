@@ -43,7 +43,7 @@ func (e *StatusError) Error() string {
 // rejected reports whether err says that a healthy server does not want the
 // request, so that there is no use in repeating it there.
 func rejected(err error) bool {
-	if errors.Is(err, errEmptied) {
+	if errors.Is(err, errShrunk) {
 		return true
 	}
 	e, ok := errors.AsType[*StatusError](err)

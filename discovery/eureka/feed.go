@@ -21,7 +21,7 @@ type feed struct {
 	revision string    // of the registry; empty if its server cannot wait for changes
 	read     time.Time // when a server last confirmed or changed the registry
 	due      time.Time // when to fetch all of it again
-	emptied  bool      // in this fetch, a server said that it has become empty
+	shrunk   bool      // in this fetch, a server said that most copies are gone
 	doubt    bool      // so it was in the last fetch, and no server knew better
 	changed  bool      // the last answer was a delta with changes
 	pace     pace
@@ -51,7 +51,7 @@ func (f *feed) run(ctx context.Context) {
 		var pause time.Duration
 		switch {
 		case f.doubt: // in the meantime, copies announce themselves again
-			pause = jitter(f.c.poll)
+			pause = jitter(min(f.c.poll, f.registry.renewal()*6/5))
 		case err != nil:
 			pause = r.delay()
 		case f.revision == "":

@@ -28,13 +28,13 @@ const (
 	fullHeader     = "X-Namesake-Full"     // "true": the answer to a delta request is all
 )
 
-// errEmptied says that a server lists nothing at all, where something has
-// been listed. More often than not it has just been restarted.
-var errEmptied = errors.New("answered that the registry has become empty; it must say so once more")
+// errShrunk says that a server lists less than half of what has been listed.
+// More often than not it has just been restarted.
+var errShrunk = errors.New("lists less than half of the copies that have been listed; it must say so once more")
 
 // fetch brings the registry up to date.
 func (f *feed) fetch(ctx context.Context) error {
-	f.emptied = false
+	f.shrunk = false
 	err := f.c.reads.try(ctx, func(ctx context.Context, s *server) error {
 		f.changed = false
 		if f.mayAskDelta(s) {
@@ -44,7 +44,7 @@ func (f *feed) fetch(ctx context.Context) error {
 		}
 		return f.fetchAll(ctx, s)
 	})
-	f.doubt = err != nil && f.emptied
+	f.doubt = err != nil && f.shrunk
 	return err
 }
 
@@ -121,9 +121,9 @@ func (f *feed) fetchAll(ctx context.Context, s *server) error {
 // replace makes the registry what s says it is.
 func (f *feed) replace(s *server, a answer, doc wire.Applications) error {
 	next := newRegistry(doc.Applications)
-	if next.empty() && f.registry != nil && !f.registry.empty() && !f.doubt {
-		f.emptied = true
-		return fmt.Errorf("%s: %w", s, errEmptied)
+	if f.registry != nil && 2*next.size() < f.registry.size() && !f.doubt {
+		f.shrunk = true
+		return fmt.Errorf("%s: %w", s, errShrunk)
 	}
 	now := time.Now()
 	f.source, f.revision, f.read, f.due = s, revisionOf(a), now, now.Add(jitter(fullEvery))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -68,7 +69,29 @@ func merge(old, changes wire.Application, action func(*wire.Instance) wire.Actio
 	return wire.Application{Name: cmp.Or(old.Name, changes.Name), Instances: instances}
 }
 
-func (r *registry) empty() bool { return len(r.apps) == 0 }
+// size returns how many instances there are, of every status.
+func (r *registry) size() int {
+	n := 0
+	for _, app := range r.apps {
+		n += len(app.Instances)
+	}
+	return n
+}
+
+// renewal returns how long it may take until all copies have renewed their
+// leases, which is also when a server that was restarted knows them again.
+func (r *registry) renewal() time.Duration {
+	longest := 0
+	for _, app := range r.apps {
+		for i := range app.Instances {
+			longest = max(longest, app.Instances[i].Lease.RenewalInterval)
+		}
+	}
+	if longest == 0 {
+		return defaultRenewal
+	}
+	return min(time.Duration(longest)*time.Second, maxInterval)
+}
 
 func (r *registry) hash() string {
 	return wire.HashOf(slices.Collect(maps.Values(r.apps)))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -370,7 +371,7 @@ func TestMalformedAnswers(t *testing.T) {
 	}
 }
 
-func TestEmptiedRegistryIsConfirmed(t *testing.T) {
+func TestShrunkRegistryIsConfirmed(t *testing.T) {
 	t.Run("and was only restarted", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, r *rig) {
 			f := r.fake("a:80")
@@ -398,6 +399,57 @@ func TestEmptiedRegistryIsConfirmed(t *testing.T) {
 			require.Len(t, s.errors(), 1)
 			wait(33 * time.Second)
 			assert.Equal(t, []string{""}, s.news())
+		})
+	})
+	t.Run("and fills up again", func(t *testing.T) {
+		every := func(seconds int, numbers ...int) (list []wire.Instance) {
+			for _, n := range numbers {
+				list = append(list, with(up("ORDERS", n), func(in *wire.Instance) { in.Lease.RenewalInterval = seconds }))
+			}
+			return list
+		}
+		for name, test := range map[string]struct {
+			renewal  int // seconds
+			min, max time.Duration
+		}{
+			"after a renewal":       {5, 5 * time.Second, 6600 * time.Millisecond},
+			"after a poll interval": {math.MaxInt32, 27 * time.Second, 33 * time.Second},
+		} {
+			t.Run(name, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, r *rig) {
+					f := r.fake("a:80")
+					changes := make(chan http.HandlerFunc)
+					f.answer(waiting("e.1", every(test.renewal, 1, 2, 3, 4, 5), changes))
+					s := r.follow(r.client("http://a"), "orders")
+					s.news()
+					// A restarted server knows the copies that have renewed since.
+					f.answer(waiting("f.2", every(test.renewal, 1, 2), nil))
+					restarted := r.since()
+					changes <- status(http.StatusServiceUnavailable)
+					wait(time.Second) // the longest delay of a first retry
+					assert.Empty(t, s.news(), "calls must not all go to two")
+					errs := s.errors()
+					require.Len(t, errs, 2)
+					assert.ErrorContains(t, errs[1], "less than half")
+					f.answer(waiting("f.3", every(test.renewal, 1, 2, 3, 5), nil))
+					wait(40 * time.Second)
+					assert.Equal(t, []string{one + ", " + two + ", orders-3 192.0.2.3:8080, orders-5 192.0.2.5:8080"}, s.news())
+					assert.GreaterOrEqual(t, s.when()-restarted, test.min)
+					assert.LessOrEqual(t, s.when()-restarted, test.max+time.Second)
+				})
+			})
+		}
+	})
+	t.Run("by half, which is believed", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, r *rig) {
+			f := r.fake("a:80")
+			f.answer(listing([]wire.Instance{up("ORDERS", 1), up("ORDERS", 2)}))
+			s := r.follow(r.client("http://a"), "orders")
+			s.news()
+			f.answer(listing([]wire.Instance{up("ORDERS", 1)}))
+			wait(33 * time.Second)
+			assert.Equal(t, []string{one}, s.news())
+			assert.Empty(t, s.errors())
 		})
 	})
 	t.Run("and another server knows better", func(t *testing.T) {
