@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/namesake-go/namesake/balancer"
 )
@@ -18,8 +20,11 @@ type body struct {
 	link   *link
 	ctx    context.Context    // the call's
 	cancel context.CancelFunc // or nil
+	finish func(error)        // the End hook, or nil
 	closed atomic.Bool        // by the caller
 	ended  atomic.Bool
+
+	previous, next *body // in bodies
 }
 
 // wrapBody makes the end of resp's body the end of its attempt. An empty body
@@ -42,9 +47,13 @@ func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, wrapper *b
 	if timeout != nil {
 		wrapper.cancel = timeout.end
 	}
+	wrapper.finish = c.hookEnd()
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
 		resp.Body = &upgraded{body: wrapper, Writer: w}
 		return
+	}
+	if c.ctx.Done() != nil { // an upgraded connection outlives it
+		c.last.bodies.add(wrapper)
 	}
 	resp.Body = wrapper
 }
@@ -94,9 +103,85 @@ func (b *body) end(err error) {
 		// The endpoint broke off what it had begun well.
 		b.link.observe(balancer.Failure, 0, noTrial, b.link.breaker.Generation())
 	}
+	b.link.bodies.remove(b)
 	b.link.endpoint.End()
 	if b.cancel != nil {
 		b.cancel()
+	}
+	if b.finish != nil {
+		b.finish(err)
+	}
+}
+
+// sweepInterval is how long an abandoned body goes unnoticed.
+const sweepInterval = time.Second
+
+// bodies are the bodies of an endpoint that are being read, or not: a caller
+// whose context ends may walk away without reading on or closing, and net/http
+// cleans up behind it. Its attempt must not stay in flight forever, or a
+// policy that looks at load would starve the endpoint. To look once a second
+// costs a call less than to be told when its context ends.
+type bodies struct {
+	mu    sync.Mutex
+	first *body
+	timer *time.Timer
+	armed bool
+}
+
+func (l *bodies) add(b *body) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.next = l.first
+	if l.first != nil {
+		l.first.previous = b
+	}
+	l.first = b
+	switch {
+	case l.armed:
+	case l.timer == nil:
+		l.armed = true
+		l.timer = time.AfterFunc(sweepInterval, l.sweep)
+	default:
+		l.armed = true
+		l.timer.Reset(sweepInterval)
+	}
+}
+
+// remove takes out a body that was added. It does nothing for others.
+func (l *bodies) remove(b *body) {
+	if b.ctx.Done() == nil { // spare it the lock
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case b.previous != nil:
+		b.previous.next = b.next
+	case l.first == b:
+		l.first = b.next
+	}
+	if b.next != nil {
+		b.next.previous = b.previous
+	}
+	b.previous, b.next = nil, nil
+}
+
+// sweep ends the bodies that were abandoned.
+func (l *bodies) sweep() {
+	var abandoned []*body
+	l.mu.Lock()
+	for b := l.first; b != nil; b = b.next {
+		if b.ctx.Err() != nil {
+			abandoned = append(abandoned, b)
+		}
+	}
+	l.armed = l.first != nil
+	if l.armed {
+		l.timer.Reset(sweepInterval)
+	}
+	l.mu.Unlock()
+	for _, b := range abandoned {
+		_ = b.Close()
 	}
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -343,6 +344,28 @@ func (c *call) hookAttempt(l *link, r *result, latency time.Duration, outcome ba
 	for _, h := range c.service.transport.cfg.hooks {
 		if h.Attempt != nil {
 			h.Attempt(event)
+		}
+	}
+}
+
+// hookEnd returns what tells the End hooks that the body has ended, or nil if
+// there are none.
+func (c *call) hookEnd() func(error) {
+	hooks := c.service.transport.cfg.hooks
+	if !slices.ContainsFunc(hooks, func(h Hooks) bool { return h.End != nil }) {
+		return nil
+	}
+	event := EndEvent{Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.attempts.Number()}
+	start := time.Now()
+	return func(err error) {
+		if !errors.Is(err, io.EOF) {
+			event.Err = err
+		}
+		event.Duration = time.Since(start)
+		for _, h := range hooks {
+			if h.End != nil {
+				h.End(event)
+			}
 		}
 	}
 }

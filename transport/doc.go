@@ -52,7 +52,8 @@
 // the DNS or anywhere else: a name that the registry does not know fails with
 // an [*Error] that wraps [discovery.ErrUnknownService], or
 // [balancer.ErrNoEndpoints] where the registry cannot tell the two apart. Case
-// does not matter, nor does one trailing dot, nor the scheme's default port.
+// does not matter, nor does one trailing dot, nor the scheme's default port;
+// an internationalized name is looked up in its ASCII form (xn--...).
 // Another port is part of the name: http://orders:9090/ calls the service
 // "orders:9090".
 //

@@ -20,6 +20,10 @@ var (
 	// HTTP, when the URL demands https.
 	ErrPlaintext = errors.New("transport: the endpoint speaks plain http, the URL demands https")
 
+	// ErrEndpointAddress refuses a call to the own address of a known
+	// endpoint, as absolute redirects cause. See [WithEndpointRedirects].
+	ErrEndpointAddress = errors.New("transport: an endpoint's address is no service's name")
+
 	// ErrTooManyServices fails calls for one more name than a Transport keeps
 	// state for, which is 1000. Names that the registry does not know are
 	// forgotten a minute after their last call.

@@ -22,6 +22,11 @@ type Hooks struct {
 	// Call: RoundTrip returns: with a response, whose body is yet to be read,
 	// or with an error.
 	Call func(CallEvent)
+	// End: an attempt's response body was read to its end, closed, broken
+	// off, or abandoned by a caller whose context ended. It is called for
+	// each attempt with a body, also for those whose response is not passed
+	// on.
+	End func(EndEvent)
 
 	// EndpointAdded: the registry lists an endpoint that it did not list
 	// before. EndpointRemoved: it does so no longer; attempts in flight there
@@ -62,6 +67,16 @@ type AttemptEvent struct {
 	Err      error         // why there was none
 	Latency  time.Duration // until the header, or the failure
 	Outcome  balancer.Outcome
+}
+
+// An EndEvent says how reading a response's body went.
+type EndEvent struct {
+	Context  context.Context // the call's
+	Service  string
+	Endpoint *balancer.Endpoint
+	Attempt  int           // 1 for the first
+	Err      error         // what broke the body off, nil at its end or when it was closed
+	Duration time.Duration // since the header
 }
 
 // A CallEvent says how a call went.

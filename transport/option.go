@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/resilience"
 )
 
@@ -55,6 +56,10 @@ type config struct {
 	defaults        serviceConfig
 	services        map[string][]ServiceOption
 	base            http.RoundTripper
+	endpointBase    func(in discovery.Instance, pool http.RoundTripper) http.RoundTripper
+	outside         *outside
+	mapsAddresses   bool
+	deadlineHeader  string
 	dial            func(ctx context.Context, network, addr string) (net.Conn, error)
 	dialTimeout     time.Duration
 	registryTimeout time.Duration
@@ -73,6 +78,8 @@ type serviceConfig struct {
 	attemptTimeout time.Duration
 	replayLimit    int
 	tls            *tls.Config
+	protocols      *http.Protocols
+	pool           PoolConfig
 }
 
 type option func(*config)
@@ -90,6 +97,7 @@ func newConfig(opts []Option) *config {
 			policy:         balancer.PeakEWMA,
 			panicThreshold: DefaultPanicThreshold,
 			replayLimit:    DefaultReplayLimit,
+			protocols:      new(http.Protocols),
 		},
 		services:        make(map[string][]ServiceOption),
 		dial:            new(net.Dialer).DialContext,
@@ -98,6 +106,8 @@ func newConfig(opts []Option) *config {
 		emptyGrace:      DefaultEmptyGrace,
 		logger:          slog.Default(),
 	}
+	c.defaults.protocols.SetHTTP1(true)
+	c.defaults.protocols.SetHTTP2(true)
 	for _, o := range opts {
 		o.apply(c)
 	}
@@ -207,6 +217,70 @@ func WithReplayLimit(bytes int) ServiceOption {
 // [WithBase] it has no effect.
 func WithTLS(cfg *tls.Config) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.tls = cfg })
+}
+
+// WithProtocols sets which protocols endpoints are spoken to in. The default
+// is HTTP/1.1, and HTTP/2 over TLS with those that have it. HTTP/2 without TLS
+// (h2c) must be known beforehand: it is used for http URLs if p has
+// UnencryptedHTTP2 and not HTTP1, and then with every endpoint of the service.
+func WithProtocols(p http.Protocols) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.protocols = &p })
+}
+
+// WithPool sets how connections are kept. The zero value means the defaults.
+func WithPool(cfg PoolConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.pool = cfg })
+}
+
+// WithEndpointBase has a function make what sends the attempts to one endpoint:
+// most often something around the pool that is the default, such as a tracing
+// RoundTripper. Requests come as the caller made them, with the service's name
+// in the URL; the pool knows where they go, and what does not use it must take
+// the address from the instance. CloseIdleConnections of what is returned is
+// called when the endpoint leaves the set, and should reach the pool's. With
+// [WithBase] it has no effect.
+func WithEndpointBase(base func(in discovery.Instance, pool http.RoundTripper) http.RoundTripper) Option {
+	return option(func(c *config) { c.endpointBase = base })
+}
+
+// WithPassThrough sends calls for some hosts to base, untouched, instead of
+// taking the hosts for services' names: "api.example.com" is that host,
+// ".example.com" every host below it, "10.0.0.1" that address; ports and case
+// do not matter. Anything else stays closed: a name of one label must be
+// listed itself, and so must an IP address. Several WithPassThrough for the
+// same base add up; the last base counts. The usual base is
+// http.DefaultTransport, which honors the environment's proxies.
+func WithPassThrough(base http.RoundTripper, hosts ...string) Option {
+	if base == nil {
+		panic("transport: WithPassThrough(nil)")
+	}
+	return option(func(c *config) { c.outside = c.outside.with(base, hosts) })
+}
+
+// WithEndpointRedirects has calls to an endpoint's own address taken for calls
+// of its service. Servers cause such calls when they redirect to URLs made of
+// the address they listen at. Without this option they fail with
+// [ErrEndpointAddress], since nothing but names is called.
+//
+// What http.Client removed because the host changed stays removed: Authorization
+// and Cookie headers do not follow such a redirect.
+func WithEndpointRedirects() Option {
+	return option(func(c *config) { c.mapsAddresses = true })
+}
+
+// DefaultDeadlineHeader is the header in which Envoy and Istio tell a server
+// how many milliseconds a call has left.
+const DefaultDeadlineHeader = "X-Envoy-Expected-Rq-Timeout-Ms"
+
+// WithDeadlineHeader tells servers in a header how many milliseconds an attempt
+// has left, when it begins, if the call or the attempt has a deadline. An empty
+// name means [DefaultDeadlineHeader]. Package serve has the other side. It costs
+// a copy of the request and its header.
+func WithDeadlineHeader(name string) Option {
+	if name == "" {
+		name = DefaultDeadlineHeader
+	}
+	return option(func(c *config) { c.deadlineHeader = http.CanonicalHeaderKey(name) })
 }
 
 // WithBase sends attempts through base instead of a connection pool for each

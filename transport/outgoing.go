@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -43,7 +44,10 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 	upgrade := scheme == "https" && c.req.URL.Scheme == "http"
 	ownBody := c.replay == nil && (!c.sent || c.req.Body == nil || c.req.Body == http.NoBody)
 	timed := c.service.cfg.attemptTimeout > 0
-	if l.pinned && !upgrade && ownBody && !timed && c.cancel == nil {
+	pinned := l.pool != nil
+	renamed := c.service.transport.cfg.mapsAddresses && c.service.ownAddress(c.req.URL)
+	remaining := c.remaining()
+	if pinned && !upgrade && !renamed && ownBody && !timed && c.cancel == nil && remaining == "" {
 		return c.req, nil, nil, nil
 	}
 
@@ -59,18 +63,28 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 			return nil, nil, nil, fmt.Errorf("transport: the request's GetBody: %w", err)
 		}
 	}
-	if !l.pinned || upgrade {
+	if !pinned || upgrade || renamed {
 		r.url = *c.req.URL
 		r.req.URL = &r.url
+	}
+	if renamed {
+		if r.req.Host == "" || r.req.Host == r.url.Host {
+			r.req.Host = c.service.name
+		}
+		r.url.Host = c.service.name
 	}
 	if upgrade {
 		r.url.Scheme = "https"
 	}
-	if !l.pinned {
+	if !pinned {
 		if r.req.Host == "" {
-			r.req.Host = c.req.URL.Host
+			r.req.Host = r.url.Host
 		}
 		r.url.Host = l.endpoint.Addr()
+	}
+	if remaining != "" {
+		r.req.Header = c.req.Header.Clone()
+		r.req.Header.Set(c.service.transport.cfg.deadlineHeader, remaining)
 	}
 	var timeout *attemptTimeout
 	switch {
@@ -81,6 +95,22 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 		r.req = *r.req.WithContext(c.ctx)
 	}
 	return &r.req, timeout, &r.body, nil
+}
+
+// remaining returns the milliseconds that are left to the attempt, for the
+// header that tells the server, or "" if it is not to be told.
+func (c *call) remaining() string {
+	if c.service.transport.cfg.deadlineHeader == "" || c.req.Header == nil {
+		return ""
+	}
+	left := c.service.cfg.attemptTimeout
+	if deadline, ok := c.ctx.Deadline(); ok && (left <= 0 || time.Until(deadline) < left) {
+		left = time.Until(deadline)
+	}
+	if left <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(max(1, left.Milliseconds()), 10)
 }
 
 // An attemptTimeout ends an attempt that takes too long. Its methods do

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -275,6 +277,10 @@ func (s *service) replace(instances []discovery.Instance) (after deferred) {
 		}
 		e := s.newEndpoint(in)
 		s.endpoints[key] = e
+		if l := links.Of(e); l.pool != nil && l.pool.cfg.Warm > 0 {
+			l.warming = true
+			after.add(func() { s.transport.start(l.warmUp) })
+		}
 		after.add(func() { s.hookEndpoint(hookAdded, e) })
 	}
 	after = append(after, s.rebuild()...)
@@ -294,9 +300,13 @@ func (s *service) rebuild() (after deferred) {
 	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
 		return cmp.Compare(a.Key(), b.Key())
 	})
-	available := make([]*balancer.Endpoint, 0, len(all))
+	candidates := slices.DeleteFunc(slices.Clone(all), func(e *balancer.Endpoint) bool { return links.Of(e).warming })
+	if len(candidates) == 0 { // there is nobody to call meanwhile
+		candidates = all
+	}
+	available := make([]*balancer.Endpoint, 0, len(candidates))
 	var trials []*link
-	for _, e := range all {
+	for _, e := range candidates {
 		l := links.Of(e)
 		l.state = l.breaker.State() // may change at any time: look once
 		switch l.state {
@@ -306,9 +316,9 @@ func (s *service) rebuild() (after deferred) {
 			trials = append(trials, l)
 		}
 	}
-	panicking := len(available) == 0 || float64(len(available)) < s.cfg.panicThreshold*float64(len(all))
+	panicking := len(available) == 0 || float64(len(available)) < s.cfg.panicThreshold*float64(len(candidates))
 	if panicking {
-		available, trials = all, nil
+		available, trials = candidates, nil
 	}
 
 	if len(all) == 0 {
@@ -322,7 +332,7 @@ func (s *service) rebuild() (after deferred) {
 		s.publish(v)
 	}
 
-	for _, e := range all {
+	for _, e := range candidates {
 		l := links.Of(e)
 		switch ejected := !panicking && l.state != resilience.Closed; {
 		case ejected == l.ejected:
@@ -363,13 +373,34 @@ func (s *service) breakerChanged(l *link, from, to resilience.State) {
 	after.run()
 }
 
-func (s *service) closeIdleConnections() {
+// links returns what is kept about the endpoints of the moment.
+func (s *service) links() []*link {
 	s.mu.Lock()
-	endpoints := slices.Collect(maps.Values(s.endpoints))
-	s.mu.Unlock()
-	for _, e := range endpoints {
-		links.Of(e).closeIdleConnections()
+	defer s.mu.Unlock()
+	list := make([]*link, 0, len(s.endpoints))
+	for _, e := range s.endpoints {
+		list = append(list, links.Of(e))
 	}
+	return list
+}
+
+// ownAddress reports whether a URL names an endpoint's address in place of the
+// service.
+func (s *service) ownAddress(u *url.URL) bool {
+	if u.Host == s.name {
+		return false
+	}
+	name, err := serviceName(u)
+	return err == nil && name != s.name
+}
+
+// serverName is the name in certificates unless the TLS config says another.
+func (s *service) serverName() string {
+	host, _, err := net.SplitHostPort(s.name)
+	if err != nil {
+		return s.name
+	}
+	return host
 }
 
 // sift returns the instances of a set that can be called, each key once, and

@@ -3,7 +3,9 @@ package transport
 import (
 	"context"
 	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +29,7 @@ type Transport struct {
 	cancel context.CancelCauseFunc
 
 	services atomic.Pointer[map[string]*service] // replaced, never changed
+	conns    atomic.Int64                        // open now, of all pools
 
 	mu     sync.Mutex // serializes writers of services; guards closed
 	closed bool
@@ -57,9 +60,12 @@ func New(watcher discovery.Watcher, opts ...Option) *Transport {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		s, err := t.service(req)
-		if err != nil {
+		switch {
+		case err != nil:
 			closeBody(req)
 			return nil, err
+		case s == nil:
+			return t.cfg.outside.base.RoundTrip(req)
 		}
 		resp, err := s.call(req)
 		if err != errForgotten { //nolint:errorlint // a marker, never wrapped
@@ -69,7 +75,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // service returns the state of the service that a request calls, and begins to
-// watch one that is called for the first time.
+// watch one that is called for the first time. It is nil for a request that
+// passes through.
 func (t *Transport) service(req *http.Request) (*service, error) {
 	if req.URL == nil {
 		return nil, &Error{Err: errNoURL}
@@ -84,6 +91,15 @@ func (t *Transport) service(req *http.Request) (*service, error) {
 		return nil, &Error{Service: req.URL.Host, Err: err}
 	}
 	if s := (*t.services.Load())[name]; s != nil {
+		return s, nil
+	}
+	if t.cfg.outside.has(req.URL) {
+		return nil, nil
+	}
+	if s := t.ownerOf(req.URL); s != nil {
+		if !t.cfg.mapsAddresses {
+			return nil, &Error{Service: name, Err: ErrEndpointAddress}
+		}
 		return s, nil
 	}
 
@@ -104,6 +120,26 @@ func (t *Transport) service(req *http.Request) (*service, error) {
 	t.services.Store(&services)
 	t.wg.Go(s.watch)
 	return s, nil
+}
+
+// ownerOf returns the service that has an endpoint at the URL's own address.
+func (t *Transport) ownerOf(u *url.URL) *service {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	addr := net.JoinHostPort(u.Hostname(), port)
+	for _, s := range *t.services.Load() {
+		for _, l := range s.links() {
+			if strings.EqualFold(l.endpoint.Addr(), addr) {
+				return s
+			}
+		}
+	}
+	return nil
 }
 
 // forget drops the state of a service.
@@ -137,7 +173,9 @@ func (t *Transport) CloseIdleConnections() {
 		return
 	}
 	for _, s := range *t.services.Load() {
-		s.closeIdleConnections()
+		for _, l := range s.links() {
+			l.closeIdleConnections()
+		}
 	}
 }
 

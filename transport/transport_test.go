@@ -147,7 +147,14 @@ func TestNames(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "orders admin", body)
 		}
-		for _, url := range []string{"http://other/", "http://10.0.0.1:80/", "http://localhost/", "http://orders:443/"} {
+		m.serve("10.0.0.3:80", say("bücher"))
+		m.registry.Set("xn--bcher-kva", discovery.Addrs("10.0.0.3:80")...)
+		for _, url := range []string{"http://bücher/", "http://BÜCHER./", "http://xn--bcher-kva/"} {
+			_, body, err := m.get(url)
+			require.NoError(t, err, url)
+			assert.Equal(t, "bücher", body, url)
+		}
+		for _, url := range []string{"http://other/", "http://10.0.0.9:80/", "http://localhost/", "http://[::1]/", "http://orders:443/"} {
 			_, _, err := m.get(url)
 			failed, ok := errors.AsType[*transport.Error](err)
 			require.True(t, ok, "%s: %v", url, err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -18,7 +19,8 @@ type Network struct {
 	mu        sync.Mutex
 	listeners map[string]*Listener
 	dials     map[string]int
-	open      map[string]int
+	dialing   map[string]int
+	conns     map[string]map[*tracked]bool // open
 }
 
 // Listen announces addr, a host:port, which must be free.
@@ -43,9 +45,17 @@ func (n *Network) DialContext(ctx context.Context, network, addr string) (net.Co
 	l := n.listeners[addr]
 	if n.dials == nil {
 		n.dials = make(map[string]int)
+		n.dialing = make(map[string]int)
+		n.conns = make(map[string]map[*tracked]bool)
 	}
 	n.dials[addr]++
+	n.dialing[addr]++
 	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.dialing[addr]--
+	}()
 	refused := &net.OpError{Op: "dial", Net: network, Addr: address(addr), Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	if l == nil {
 		return nil, refused
@@ -72,31 +82,59 @@ func (n *Network) Dials(addr string) int {
 	return n.dials[addr]
 }
 
+// Dialing returns how many dials of addr are under way.
+func (n *Network) Dialing(addr string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dialing[addr]
+}
+
 // Open returns how many connections to addr their dialers have not closed.
 func (n *Network) Open(addr string) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.open[addr]
+	return len(n.conns[addr])
+}
+
+// Silence makes the connections to addr that are open now lose everything that
+// their dialers write, without a word, and receive nothing any more: the cable
+// is cut. New connections are not affected.
+func (n *Network) Silence(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.conns[addr] {
+		c.silent.Store(true)
+	}
 }
 
 func (n *Network) track(conn net.Conn, addr string) net.Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.open == nil {
-		n.open = make(map[string]int)
+	if n.conns[addr] == nil {
+		n.conns[addr] = make(map[*tracked]bool)
 	}
-	n.open[addr]++
-	return &tracked{Conn: conn, closed: func() {
+	c := &tracked{Conn: conn}
+	c.closed = func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		n.open[addr]--
-	}}
+		delete(n.conns[addr], c)
+	}
+	n.conns[addr][c] = true
+	return c
 }
 
 type tracked struct {
 	net.Conn
 	once   sync.Once
 	closed func()
+	silent atomic.Bool
+}
+
+func (c *tracked) Write(p []byte) (int, error) {
+	if c.silent.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *tracked) Close() error {

@@ -1,0 +1,359 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery"
+)
+
+// The defaults of a PoolConfig, and what is not worth an option.
+const (
+	// DefaultMaxIdle is above the concurrency that one client has with one
+	// endpoint, because every call above it costs a connection. net/http's 2
+	// closes all but two connections after every burst.
+	DefaultMaxIdle = 128
+	// DefaultMaxConns is well below the 1024 files that many systems allow a
+	// process, times two.
+	DefaultMaxConns = 2000
+	// DefaultIdleTimeout is below what servers and middleboxes commonly allow,
+	// since a connection that the server closes first fails the next POST.
+	DefaultIdleTimeout = 30 * time.Second
+
+	tlsHandshakeTimeout    = 5 * time.Second
+	expectContinueTimeout  = time.Second
+	maxResponseHeaderBytes = 1 << 20
+	// An HTTP/2 connection whose peer fell silent is found dead after the sum
+	// of these two; without pings it would be used forever.
+	sendPingTimeout  = 15 * time.Second
+	pingTimeout      = 5 * time.Second
+	writeByteTimeout = 10 * time.Second
+
+	// settleTime is how long an HTTP/2 connection may take to notice that its
+	// last stream has ended. If it takes longer, the idle timeout closes it.
+	settleTime = time.Second
+)
+
+// A PoolConfig says how connections to endpoints are kept. With [WithBase] it
+// has no effect.
+type PoolConfig struct {
+	// MaxIdle bounds the idle connections to each endpoint. Default
+	// [DefaultMaxIdle].
+	MaxIdle int
+
+	// MaxConns bounds the connections of the Transport. When one more is made,
+	// the idle ones of some endpoint without calls are closed; connections in
+	// use are never closed, nor are calls kept waiting. It is one number for
+	// all services: given with ForService it has no effect. Default
+	// [DefaultMaxConns]; negative means no bound.
+	MaxConns int
+
+	// IdleTimeout is how long a connection waits for its next call. It should
+	// be less than the servers' own. Default [DefaultIdleTimeout].
+	IdleTimeout time.Duration
+
+	// MaxAge bounds how long a connection is used for new calls, give or take
+	// 10 %, so that calls move when what is behind an address changes, and
+	// rotated certificates come into use. Calls in flight are not disturbed.
+	// Default 0: no bound.
+	MaxAge time.Duration
+
+	// ResponseHeaderTimeout bounds the time from the end of a request to its
+	// response's header. What exceeds it counts as an attempt that timed out,
+	// see [WithAttemptTimeout]. Default 0: no bound.
+	ResponseHeaderTimeout time.Duration
+
+	// Warm is how many connections are made to an endpoint that joins a set
+	// before it gets calls, over TLS if the registry says that it speaks
+	// https. One that cannot be connected within the dial timeout gets calls
+	// all the same, and so do the endpoints of a set that has no others.
+	// Default 0.
+	Warm int
+}
+
+func (c PoolConfig) normal() PoolConfig {
+	if c.MaxIdle <= 0 {
+		c.MaxIdle = DefaultMaxIdle
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultMaxConns
+	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = DefaultIdleTimeout
+	}
+	c.Warm = min(max(c.Warm, 0), c.MaxIdle)
+	return c
+}
+
+// A pool keeps the connections to one endpoint. Its dialer is pinned to the
+// endpoint's address, whatever the URL says, so that the URL keeps the
+// service's name: Host, TLS server name, cookies, redirects and error texts
+// are right without a copy of the request.
+type pool struct {
+	service *service
+	addr    string
+	cfg     PoolConfig
+	current atomic.Pointer[http.Transport] // replaced at the maximum age
+	conns   atomic.Int64                   // open now
+
+	mu     sync.Mutex // guards what follows
+	warm   []warmConn
+	aging  *time.Timer
+	closed bool
+}
+
+// A warmConn is a connection that waits for its first call.
+type warmConn struct {
+	net.Conn
+	made time.Time
+}
+
+func newPool(s *service, in discovery.Instance) *pool {
+	p := &pool{service: s, addr: in.Addr, cfg: s.cfg.pool.normal()}
+	p.current.Store(p.newTransport())
+	p.age()
+	return p
+}
+
+// newTransport has no proxy: calls between services must not leave through one
+// that the environment happens to name.
+func (p *pool) newTransport() *http.Transport {
+	t := &http.Transport{
+		DialContext:            p.dialContext,
+		TLSClientConfig:        p.tlsConfig(),
+		TLSHandshakeTimeout:    tlsHandshakeTimeout,
+		MaxIdleConnsPerHost:    p.cfg.MaxIdle,
+		IdleConnTimeout:        p.cfg.IdleTimeout,
+		ResponseHeaderTimeout:  p.cfg.ResponseHeaderTimeout,
+		ExpectContinueTimeout:  expectContinueTimeout,
+		MaxResponseHeaderBytes: maxResponseHeaderBytes,
+		Protocols:              p.service.cfg.protocols,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout:  sendPingTimeout,
+			PingTimeout:      pingTimeout,
+			WriteByteTimeout: writeByteTimeout,
+		},
+	}
+	if p.cfg.Warm > 0 {
+		t.DialTLSContext = p.dialTLSContext // net/http's own cannot be done in advance
+	}
+	return t
+}
+
+// tlsConfig returns a copy, since net/http writes to what it is given.
+func (p *pool) tlsConfig() *tls.Config {
+	if p.service.cfg.tls == nil {
+		return nil
+	}
+	return p.service.cfg.tls.Clone()
+}
+
+// RoundTrip sends a request over a connection of the pool.
+func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	return p.current.Load().RoundTrip(req)
+}
+
+// CloseIdleConnections closes what is idle now, and HTTP/1 connections that
+// are busy as soon as they are not, unless there are new calls.
+func (p *pool) CloseIdleConnections() {
+	p.current.Load().CloseIdleConnections()
+	p.mu.Lock()
+	warm := p.warm
+	p.warm = nil
+	p.mu.Unlock()
+	for _, c := range warm {
+		_ = c.Close()
+	}
+}
+
+// close ends the pool's own timers and what it made in advance. It comes
+// before the last calls have ended.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.aging != nil {
+		p.aging.Stop()
+	}
+	p.mu.Unlock()
+	p.CloseIdleConnections()
+}
+
+// age has the pool begin anew when its connections are old.
+func (p *pool) age() {
+	if p.cfg.MaxAge <= 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		spread := p.cfg.MaxAge / 10
+		p.aging = time.AfterFunc(p.cfg.MaxAge-spread+rand.N(2*spread+1), p.renew)
+	}
+}
+
+// renew leaves the old connections to the calls that are on them. A call may
+// have found the old transport just before and use it just after, hence the
+// second time.
+func (p *pool) renew() {
+	old := p.current.Swap(p.newTransport())
+	old.CloseIdleConnections()
+	time.AfterFunc(settleTime, old.CloseIdleConnections)
+	p.age()
+}
+
+func (p *pool) dialContext(ctx context.Context, network, _ string) (net.Conn, error) {
+	if c := p.takeWarm(); c != nil {
+		return c, nil
+	}
+	return p.dial(ctx, network)
+}
+
+func (p *pool) dialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	c := p.takeWarm()
+	if c == nil {
+		var err error
+		if c, err = p.dial(ctx, network); err != nil {
+			return nil, err
+		}
+	}
+	if _, done := c.(*tls.Conn); done {
+		return c, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	return p.handshake(ctx, c, host)
+}
+
+// dial makes one connection, and room for it if there are too many.
+func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
+	t := p.service.transport
+	if limit := int64(t.cfg.defaults.pool.normal().MaxConns); limit > 0 && t.conns.Load() >= limit {
+		t.makeRoom(p)
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.dialTimeout)
+	defer cancel()
+	c, err := t.cfg.dial(ctx, network, p.addr)
+	if err != nil {
+		return nil, err
+	}
+	t.conns.Add(1)
+	p.conns.Add(1)
+	return &conn{Conn: c, pool: p}, nil
+}
+
+// handshake does what net/http does, in advance of a call.
+func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (net.Conn, error) {
+	cfg := p.tlsConfig()
+	if cfg == nil {
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = serverName
+	}
+	if len(cfg.NextProtos) == 0 {
+		if p.service.cfg.protocols.HTTP2() {
+			cfg.NextProtos = append(cfg.NextProtos, "h2")
+		}
+		if p.service.cfg.protocols.HTTP1() {
+			cfg.NextProtos = append(cfg.NextProtos, "http/1.1")
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, tlsHandshakeTimeout)
+	defer cancel()
+	c := tls.Client(raw, cfg)
+	if err := c.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// takeWarm returns a connection that was made in advance, if there is one that
+// has not waited too long.
+func (p *pool) takeWarm() net.Conn {
+	if p.cfg.Warm <= 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.warm) > 0 {
+		c := p.warm[len(p.warm)-1]
+		p.warm = p.warm[:len(p.warm)-1]
+		if time.Since(c.made) < p.cfg.IdleTimeout {
+			return c.Conn
+		}
+		_ = c.Close() // on loopback of a mutex: closing a socket does not wait
+	}
+	return nil
+}
+
+// warmUp makes connections in advance, all at once.
+func (p *pool) warmUp(ctx context.Context, in discovery.Instance, serverName string) {
+	var all sync.WaitGroup
+	for range p.cfg.Warm {
+		all.Go(func() {
+			c, err := p.dial(ctx, "tcp")
+			if err == nil && in.Scheme == "https" {
+				c, err = p.handshake(ctx, c, serverName)
+			}
+			if err != nil {
+				return // whoever calls will see
+			}
+			p.mu.Lock()
+			closed := p.closed
+			if !closed {
+				p.warm = append(p.warm, warmConn{c, time.Now()})
+			}
+			p.mu.Unlock()
+			if closed {
+				_ = c.Close()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// makeRoom closes the idle connections of an endpoint that has some and no
+// calls, other than the one that needs room.
+func (t *Transport) makeRoom(except *pool) {
+	for _, s := range *t.services.Load() {
+		for _, l := range s.links() {
+			if l.pool != nil && l.pool != except && l.pool.conns.Load() > 0 && l.endpoint.InFlight() == 0 {
+				l.pool.CloseIdleConnections()
+				return
+			}
+		}
+	}
+}
+
+// A conn counts itself.
+type conn struct {
+	net.Conn
+	pool   *pool
+	closed atomic.Bool
+}
+
+func (c *conn) Close() error {
+	if !c.closed.Swap(true) {
+		c.pool.conns.Add(-1)
+		c.pool.service.transport.conns.Add(-1)
+	}
+	return c.Conn.Close()
+}
+
+// ReadFrom lets the system copy files to sockets, as it does without a wrapper.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if rf, ok := c.Conn.(io.ReaderFrom); ok {
+		return rf.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+}
