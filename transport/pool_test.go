@@ -83,7 +83,7 @@ func TestSilentPeer(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		t.Logf("%d calls failed", failed)
-		assert.Equal(t, 2, m.net.Dials("10.0.0.1:80"), "and another one was made")
+		assert.GreaterOrEqual(t, m.net.Dials("10.0.0.1:80"), 2, "and another one was made")
 		assert.Equal(t, 1, m.net.Open("10.0.0.1:80"))
 	}, transport.WithPolicy(balancer.RoundRobin), transport.WithProtocols(h2c))
 }
