@@ -133,7 +133,7 @@ func (p *parts) hear(i int, set []Instance, err error) {
 		p.sets[i], p.known = set, true
 	}
 	whole, isNew := p.whole(recovered)
-	if err != nil && !(isNew && p.errs[i] != nil) { // said below otherwise
+	if err != nil && (!isNew || p.errs[i] == nil) { // otherwise it is said below
 		p.news.fail(err)
 	}
 	if isNew {

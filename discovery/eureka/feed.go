@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // A feed is one run of the loop that fetches the registry for all watches of
@@ -39,7 +40,7 @@ func newFeed(c *Client, cancel context.CancelFunc) *feed {
 // run fetches until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	defer close(f.done)
-	r := newRetry(f.c.poll)
+	failures := retry.New(f.c.poll)
 	for {
 		start := time.Now()
 		waiting := f.revision != ""
@@ -53,18 +54,18 @@ func (f *feed) run(ctx context.Context) {
 		case f.doubt: // in the meantime, copies announce themselves again
 			pause = jitter(min(f.c.poll, f.registry.renewal()*6/5))
 		case err != nil:
-			pause = r.delay()
+			pause = failures.Delay()
 		case f.revision == "":
-			r.reset()
+			failures.Reset()
 			pause = jitter(f.c.poll)
 		case waiting:
-			r.reset()
+			failures.Reset()
 			pause = f.pace.after(time.Since(start), f.changed, f.c.poll)
 		default:
 			// All of the registry has been read, and now its changes are
 			// waited for, at once. Only when that works is the failure over.
 		}
-		if !sleep(ctx, pause) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 	}

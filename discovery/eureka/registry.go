@@ -139,7 +139,7 @@ func (r *registry) set(service string, hostNames bool) (set []discovery.Instance
 // isAmong reports whether name is in a comma-separated list.
 func isAmong(name, list string) bool {
 	for element := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(element), name) {
+		if element = strings.TrimSpace(element); element != "" && strings.EqualFold(element, name) {
 			return true
 		}
 	}
