@@ -26,9 +26,10 @@ type Memory struct {
 }
 
 type memoryService struct {
-	news   latest
-	copies map[string]*memoryCopy // by key
-	faults error                  // what the last Set left out
+	news    latest
+	copies  map[string]*memoryCopy // by key
+	faults  error                  // what the last Set left out
+	watches int
 }
 
 // A memoryCopy is one announced instance and its [Registration], if Register
@@ -46,7 +47,14 @@ func (m *Memory) Watch(ctx context.Context, service string) iter.Seq2[[]Instance
 	return func(yield func([]Instance, error) bool) {
 		m.mu.Lock()
 		s := m.service(service)
+		s.watches++
 		m.mu.Unlock()
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			s.watches--
+			m.tidy(service, s)
+		}()
 		s.news.watch(ctx, yield)
 	}
 }
@@ -103,6 +111,7 @@ func (m *Memory) Set(service string, instances ...Instance) {
 		}
 	}
 	m.publish(s)
+	m.tidy(service, s)
 }
 
 // Fail begins an outage, for tests of what happens then: every watch, of any
@@ -137,6 +146,14 @@ func (m *Memory) service(name string) *memoryService {
 		m.tell(s)
 	}
 	return s
+}
+
+// tidy forgets a service of which there is nothing to know, so that names that
+// are only asked for do not pile up. It must be called with mu held.
+func (m *Memory) tidy(name string, s *memoryService) {
+	if s.watches == 0 && len(s.copies) == 0 && s.faults == nil {
+		delete(m.services, name)
+	}
 }
 
 // tell tells the watches of a service whether there is an outage, and the set
@@ -190,6 +207,7 @@ func (m *Memory) withdraw(c *memoryCopy) (repaired <-chan struct{}) {
 		delete(s.copies, key)
 		m.publish(s)
 	}
+	m.tidy(c.service, s)
 	if m.outage != nil {
 		return m.repaired
 	}
