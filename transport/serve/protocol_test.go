@@ -1,0 +1,106 @@
+package serve_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/transport/serve"
+)
+
+// certificate returns one that httptest's clients trust.
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	return s.TLS.Certificates[0]
+}
+
+// A copy with a TLSConfig speaks TLS, says so in the registry, and is as kind
+// to HTTP/1 over it as without.
+func TestTLS(t *testing.T) {
+	cert := certificate(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, hello, serve.Config{
+			Server:   &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}},
+			LameDuck: time.Second,
+		})
+		assert.Equal(t, []discovery.Instance{{Addr: addr, Scheme: "https"}}, w.copies(t))
+		pool := &http.Transport{DialContext: w.network.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+		defer pool.CloseIdleConnections()
+		get := func() *http.Response {
+			resp, err := (&http.Client{Transport: pool}).Get("https://" + addr + "/")
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			return resp
+		}
+		first := get() //nolint:bodyclose // closed by get
+		assert.Equal(t, "HTTP/1.1", first.Proto)
+		assert.False(t, first.Close)
+		w.stop()
+		synctest.Wait()
+		assert.True(t, get().Close) //nolint:bodyclose // closed by get
+		require.NoError(t, <-w.result)
+		assert.Equal(t, 1500*time.Millisecond, w.ended)
+	})
+}
+
+func TestTLSWithoutCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, hello, serve.Config{Server: &http.Server{TLSConfig: new(tls.Config)}})
+		require.EqualError(t, <-w.result, "serve: orders: the server's TLSConfig has no certificate")
+		w.stop()
+	})
+}
+
+// An HTTP/2 connection serves until the end. Then GOAWAY says which requests
+// were too late, and those that were not finish.
+func TestHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetUnencryptedHTTP2(true)
+		w := begin(t, nil, slowly, serve.Config{Server: &http.Server{Protocols: protocols}, LameDuck: 10 * time.Second})
+		onlyTwo := new(http.Protocols)
+		onlyTwo.SetUnencryptedHTTP2(true)
+		pool := &http.Transport{DialContext: w.network.DialContext, Protocols: onlyTwo}
+		client := &http.Client{Transport: pool}
+		post := func(path string) error {
+			resp, err := client.Post("http://"+addr+path, "text/plain", io.MultiReader(strings.NewReader("cannot be read twice")))
+			if err != nil {
+				return err
+			}
+			defer func() { _ = resp.Body.Close() }()
+			assert.Equal(t, "HTTP/2.0", resp.Proto)
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			_, err = io.Copy(io.Discard, resp.Body)
+			return err
+		}
+		require.NoError(t, post("/0s"))
+		w.stop()
+		synctest.Wait()
+		for range 5 {
+			require.NoError(t, post("/1s"))
+		}
+		w.at(10 * time.Second)
+		require.NoError(t, post("/0s"), "the listener is closed, but not the connection")
+		require.NoError(t, post("/2s"), "GOAWAY comes after half a second")
+		assert.Equal(t, 1, w.network.Dials(addr), "one connection has served all")
+		require.ErrorContains(t, post("/0s"), "connection refused", "the connection takes no more")
+		require.NoError(t, <-w.result)
+		assert.Equal(t, 13*time.Second, w.ended, "one second after the last call")
+		assert.Zero(t, w.network.Open(addr))
+	})
+}

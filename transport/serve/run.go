@@ -1,0 +1,204 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery"
+)
+
+// settleTime is for connections that were accepted just before the listener
+// was closed: their first request arrives within it.
+const settleTime = 500 * time.Millisecond
+
+// errStop is why a copy that was asked to stop does.
+var errStop = errors.New("serve: asked to stop")
+
+// Run serves a handler as one copy of a service: it listens, announces the
+// copy, and serves until ctx is done. Then it withdraws the copy, goes on
+// serving until callers have learnt of it, and shuts the server down; the
+// package's documentation has the steps. It returns when all of this is over
+// and nothing of it is left, except handlers that go on though their request's
+// context is done.
+//
+// It returns nil after an orderly stop. An error says what went wrong, and the
+// copy has gone through the same steps as far as they make sense: it could not
+// listen, get ready or be announced, its listener or server failed, the
+// registry could not be told of its end, or calls were broken off. Those of
+// the registrar, of Config.Ready and of the listener can be found in it with
+// errors.Is and errors.As.
+//
+// Requests do not see the end of ctx: their contexts are those of the server.
+func Run(ctx context.Context, registrar discovery.Registrar, service string, handler http.Handler, cfg Config) error {
+	if registrar == nil {
+		panic("serve: Run with a nil registrar")
+	}
+	if handler == nil {
+		panic("serve: Run with a nil handler")
+	}
+	r := &replica{cfg: cfg.normal(), registrar: registrar, service: service}
+	if err := r.run(ctx, handler); err != nil {
+		return fmt.Errorf("serve: %s: %w", service, err)
+	}
+	return nil
+}
+
+// A replica is one copy while it runs.
+type replica struct {
+	cfg       Config
+	registrar discovery.Registrar
+	service   string
+	listener  net.Listener
+	instance  discovery.Instance
+	leaving   atomic.Bool // answers ask for connections back
+}
+
+func (r *replica) run(ctx context.Context, handler http.Handler) error {
+	if err := r.listen(ctx); err != nil {
+		return err
+	}
+	r.cfg.Server.Handler = r.askBack(handler)
+
+	// The context of the start is done when the copy is to stop, and says why.
+	up, down := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer down(nil)
+	defer context.AfterFunc(ctx, func() { down(errStop) })()
+	var accepting sync.WaitGroup
+	accepting.Go(func() { down(r.accept()) }) // until the listener is closed, by stop
+
+	registration, err := r.start(up)
+	if err == nil {
+		<-up.Done()
+	}
+	if why := context.Cause(up); why != nil { // and not whatever came of it
+		err = why
+	}
+	if err == errStop { //nolint:errorlint // a marker, never wrapped
+		err = nil
+	}
+	return errors.Join(err, r.stop(context.WithoutCancel(ctx), registration, &accepting))
+}
+
+// listen finds out the address to announce, too, so that nothing is served
+// that cannot be announced.
+func (r *replica) listen(ctx context.Context) (err error) {
+	r.listener = r.cfg.Listener
+	if r.listener == nil {
+		if r.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", r.cfg.Addr); err != nil {
+			return err
+		}
+	}
+	scheme := "http"
+	if c := r.cfg.Server.TLSConfig; c != nil {
+		scheme = "https"
+		if !hasCertificate(c) {
+			err = errors.New("the server's TLSConfig has no certificate")
+		}
+	}
+	if err == nil {
+		r.instance, err = announced(r.cfg.Instance, r.listener.Addr(), scheme)
+	}
+	if err != nil {
+		_ = r.listener.Close()
+	}
+	return err
+}
+
+func hasCertificate(c *tls.Config) bool {
+	return len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
+}
+
+// accept serves connections as they come. Those that it has accepted outlive
+// it.
+func (r *replica) accept() error {
+	if r.cfg.Server.TLSConfig != nil {
+		return r.cfg.Server.ServeTLS(r.listener, "", "")
+	}
+	return r.cfg.Server.Serve(r.listener)
+}
+
+// askBack makes answers say that the connection ends with them, once the copy
+// is leaving. Only what the caller knows to be closed can be closed without
+// losing a request that is on its way. An HTTP/2 server would take the header
+// for an order to shut the connection down.
+func (r *replica) askBack(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.ProtoMajor == 1 && r.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// start waits until the copy is able to answer, and announces it.
+func (r *replica) start(ctx context.Context) (discovery.Registration, error) {
+	log := r.cfg.Logger.With("service", r.service, "addr", r.instance.Addr)
+	if r.cfg.StartTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.cfg.StartTimeout)
+		defer cancel()
+	}
+	if r.cfg.Ready != nil {
+		log.Info("copy listens and gets ready")
+		if err := r.cfg.Ready(ctx); err != nil {
+			return nil, fmt.Errorf("not ready: %w", err)
+		}
+	}
+	registration, err := r.registrar.Register(ctx, r.service, r.instance)
+	if err != nil {
+		return nil, err
+	}
+	r.cfg.Health.ready.Store(true)
+	log.Info("copy is announced")
+	return registration, nil
+}
+
+// stop withdraws the copy and ends it. One that was never announced has no
+// callers to wait for.
+func (r *replica) stop(ctx context.Context, registration discovery.Registration, accepting *sync.WaitGroup) error {
+	log := r.cfg.Logger.With("service", r.service, "addr", r.instance.Addr)
+	r.cfg.Health.ready.Store(false)
+	var withdrawn error
+	if registration != nil {
+		log.Info("copy withdraws")
+		withdrawn = r.withdraw(ctx, registration)
+		r.leaving.Store(true)
+		log.Info("copy is a lame duck", "for", r.cfg.LameDuck)
+		time.Sleep(r.cfg.LameDuck)
+	}
+
+	_ = r.listener.Close() // an error of its own is what accept returns
+	accepting.Wait()
+	if registration != nil && r.cfg.LameDuck > 0 {
+		time.Sleep(settleTime)
+	}
+	log.Info("copy shuts down")
+	shut := r.shutdown(ctx)
+	log.Info("copy has stopped")
+	return errors.Join(withdrawn, shut)
+}
+
+func (r *replica) withdraw(ctx context.Context, registration discovery.Registration) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.WithdrawTimeout)
+	defer cancel()
+	return registration.Close(ctx)
+}
+
+// shutdown lets calls in flight finish.
+func (r *replica) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.ShutdownTimeout)
+	defer cancel()
+	err := r.cfg.Server.Shutdown(ctx)
+	_ = r.cfg.Server.Close()
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("calls were broken off after %v", r.cfg.ShutdownTimeout)
+	}
+	return err
+}

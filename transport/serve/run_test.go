@@ -1,0 +1,520 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/internal/memnet"
+	"github.com/namesake-go/namesake/transport/serve"
+)
+
+const (
+	service = "orders"
+	addr    = "orders-1:80"
+)
+
+// A world is a copy that runs in a bubble, and what callers see of it.
+type world struct {
+	network  memnet.Network
+	memory   discovery.Memory
+	listener net.Listener
+	client   *http.Client
+	start    time.Time
+	stop     context.CancelFunc
+	result   chan error
+	ended    time.Duration // after the start; valid when there is a result
+}
+
+// begin runs a copy with a config that lacks nothing but the listener.
+func begin(t *testing.T, registrar func(*discovery.Memory) discovery.Registrar, handler http.Handler, cfg serve.Config) *world {
+	t.Helper()
+	w := &world{start: time.Now(), result: make(chan error, 1)}
+	var err error
+	w.listener, err = w.network.Listen(addr)
+	require.NoError(t, err)
+	if cfg.Listener == nil {
+		cfg.Listener = w.listener
+	}
+	pool := &http.Transport{DialContext: w.network.DialContext}
+	t.Cleanup(pool.CloseIdleConnections)
+	w.client = &http.Client{Transport: pool}
+	var target discovery.Registrar = &w.memory
+	if registrar != nil {
+		target = registrar(&w.memory)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	w.stop = stop
+	go func() { // ends with the copy, which each test awaits
+		err := serve.Run(ctx, target, service, handler, cfg)
+		w.ended = time.Since(w.start)
+		w.result <- err
+	}()
+	synctest.Wait()
+	return w
+}
+
+// at waits until so long after the start.
+func (w *world) at(d time.Duration) {
+	time.Sleep(d - time.Since(w.start))
+	synctest.Wait()
+}
+
+// copies returns what the registry lists now.
+func (w *world) copies(t *testing.T) []discovery.Instance {
+	t.Helper()
+	for set, err := range w.memory.Watch(t.Context(), service) {
+		require.NoError(t, err)
+		return set
+	}
+	return nil
+}
+
+func (w *world) get(t *testing.T, path string) (status int, closes bool, err error) {
+	t.Helper()
+	resp, err := w.client.Get("http://" + addr + path)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, resp.Close, err
+}
+
+var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello\n") })
+
+// slowly answers after the time that the path names.
+var slowly = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d, err := time.ParseDuration(strings.TrimPrefix(r.URL.Path, "/"))
+	if err != nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
+	}
+	_, _ = io.WriteString(w, "done\n")
+})
+
+// A hooked registrar has a say before the registry.
+type hooked struct {
+	discovery.Registrar
+	register func(ctx context.Context) error
+	withdraw func(ctx context.Context) error
+}
+
+func (h hooked) Register(ctx context.Context, service string, in discovery.Instance) (discovery.Registration, error) {
+	if h.register != nil {
+		if err := h.register(ctx); err != nil {
+			return nil, err
+		}
+	}
+	registration, err := h.Registrar.Register(ctx, service, in)
+	return hookedRegistration{registration, h}, err
+}
+
+type hookedRegistration struct {
+	discovery.Registration
+	hooks hooked
+}
+
+func (h hookedRegistration) Close(ctx context.Context) error {
+	if h.hooks.withdraw != nil {
+		if err := h.hooks.withdraw(ctx); err != nil {
+			return err
+		}
+	}
+	return h.Registration.Close(ctx)
+}
+
+// The whole life of a copy, with the defaults.
+func TestSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var health serve.Health
+		mux := http.NewServeMux()
+		mux.Handle("/livez", health.Live())
+		mux.Handle("/readyz", health.Ready())
+		mux.Handle("/", hello)
+		status := func(w *world, path string) int {
+			code, _, err := w.get(t, path)
+			require.NoError(t, err)
+			return code
+		}
+		var log bytes.Buffer
+		w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+			return hooked{
+				Registrar: m,
+				register:  func(context.Context) error { time.Sleep(2 * time.Second); return nil },
+				withdraw:  func(context.Context) error { time.Sleep(time.Second); return nil },
+			}
+		}, mux, serve.Config{
+			Health:   &health,
+			Instance: discovery.Instance{Zone: "eu-1a", Weight: 3},
+			Ready:    func(context.Context) error { time.Sleep(4 * time.Second); return nil },
+			Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+					return slog.Attr{}
+				}
+				return a
+			}})),
+		})
+
+		w.at(5 * time.Second) // ready since 4 s, announced at 6 s
+		assert.Equal(t, http.StatusOK, status(w, "/livez"))
+		assert.Equal(t, http.StatusServiceUnavailable, status(w, "/readyz"), "the registry does not know it yet")
+		assert.Empty(t, w.copies(t))
+
+		w.at(6 * time.Second)
+		assert.Equal(t, http.StatusOK, status(w, "/readyz"))
+		assert.Equal(t, []discovery.Instance{{Addr: addr, Scheme: "http", Zone: "eu-1a", Weight: 3}}, w.copies(t))
+
+		w.at(20 * time.Second)
+		w.stop()
+		synctest.Wait()
+		assert.Equal(t, http.StatusServiceUnavailable, status(w, "/readyz"))
+		assert.Equal(t, http.StatusOK, status(w, "/livez"))
+		assert.Len(t, w.copies(t), 1)
+		_, closes, err := w.get(t, "/")
+		require.NoError(t, err)
+		assert.False(t, closes, "callers have not been told")
+
+		w.at(21 * time.Second)
+		assert.Empty(t, w.copies(t))
+		assert.Equal(t, 1, w.network.Dials(addr), "one connection has served all")
+
+		w.at(31*time.Second - 1)
+		for range 2 {
+			code, closes, err := w.get(t, "/")
+			require.NoError(t, err)
+			assert.Equal(t, http.StatusOK, code)
+			assert.True(t, closes, "a lame duck asks for its connections back")
+		}
+		assert.Equal(t, 2, w.network.Dials(addr))
+
+		w.at(31 * time.Second)
+		_, _, err = w.get(t, "/")
+		op, ok := errors.AsType[*net.OpError](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "dial", op.Op, "which any call may be repeated after")
+
+		require.NoError(t, <-w.result)
+		assert.Equal(t, 31500*time.Millisecond, w.ended)
+		assert.Equal(t, `msg="copy listens and gets ready" service=orders addr=orders-1:80
+msg="copy is announced" service=orders addr=orders-1:80
+msg="copy withdraws" service=orders addr=orders-1:80
+msg="copy is a lame duck" service=orders addr=orders-1:80 for=10s
+msg="copy shuts down" service=orders addr=orders-1:80
+msg="copy has stopped" service=orders addr=orders-1:80
+`, log.String())
+	})
+}
+
+// What the documentation promises to supervisors that kill after 30 s.
+func TestDefaultsFitIntoAGracePeriod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+			return hooked{Registrar: m, withdraw: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		}, slowly, serve.Config{})
+		go func() { _, _, _ = w.get(t, "/1h") }()
+		synctest.Wait()
+		w.stop()
+		err := <-w.result
+		assert.Equal(t, 28500*time.Millisecond, w.ended)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, "serve: orders: context deadline exceeded\ncalls were broken off after 15s")
+	})
+}
+
+// Calls in flight finish, however long the lame duck is.
+func TestCallsInFlightFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, slowly, serve.Config{LameDuck: time.Second, ShutdownTimeout: 5 * time.Second})
+		w.at(time.Second)
+		go w.stop()
+		code, closes, err := w.get(t, "/6s") // until 7 s; shut down from 2.5 s to 7.5 s
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, code)
+		assert.True(t, closes)
+		assert.Equal(t, 7*time.Second, time.Since(w.start))
+		require.NoError(t, <-w.result)
+		assert.LessOrEqual(t, w.ended, 7500*time.Millisecond, "net/http looks twice a second")
+	})
+}
+
+func TestNegativeBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, slowly, serve.Config{LameDuck: -1, ShutdownTimeout: -1})
+		failed := make(chan error, 1)
+		go func() { _, _, err := w.get(t, "/1h"); failed <- err }()
+		w.at(time.Second)
+		w.stop()
+		require.EqualError(t, <-w.result, "serve: orders: calls were broken off after 0s")
+		assert.Equal(t, time.Second, w.ended)
+		require.ErrorIs(t, <-failed, io.EOF)
+	})
+}
+
+// A connection that is used during the lame duck is given up by its caller. Of
+// the others, none is closed before the end.
+func TestConnectionsAreAskedBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, slowly, serve.Config{LameDuck: 10 * time.Second})
+		done := make(chan bool)
+		for range 2 {
+			go func() { _, _, err := w.get(t, "/1s"); done <- err == nil }()
+		}
+		assert.True(t, <-done && <-done)
+		assert.Equal(t, 2, w.network.Open(addr))
+		w.stop()
+		w.at(5 * time.Second)
+		assert.Equal(t, 2, w.network.Open(addr), "idle, and perhaps about to be used")
+		resp, err := w.client.Post("http://"+addr+"/0s", "text/plain", strings.NewReader("not to be repeated"))
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		synctest.Wait()
+		assert.Equal(t, 1, w.network.Open(addr))
+		w.at(11500*time.Millisecond - 1)
+		assert.Equal(t, 1, w.network.Open(addr))
+		require.NoError(t, <-w.result)
+		synctest.Wait()
+		assert.Zero(t, w.network.Open(addr))
+		assert.Equal(t, 2, w.network.Dials(addr))
+	})
+}
+
+// A connection that was accepted before the listener was closed brings its
+// first request afterwards.
+func TestLastConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, nil, hello, serve.Config{LameDuck: time.Second})
+		w.stop()
+		w.at(time.Second - 1)
+		conn, err := w.network.DialContext(t.Context(), "tcp", addr)
+		require.NoError(t, err)
+		w.at(1400 * time.Millisecond)
+		_, err = w.network.DialContext(t.Context(), "tcp", addr)
+		require.Error(t, err)
+		answer := make(chan string)
+		go func() {
+			text, _ := io.ReadAll(conn)
+			answer <- string(text)
+		}()
+		_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n")
+		require.NoError(t, err)
+		text := <-answer
+		assert.Contains(t, text, "HTTP/1.1 200 OK\r\n")
+		assert.Contains(t, text, "\r\nConnection: close\r\n")
+		require.NoError(t, conn.Close())
+		require.NoError(t, <-w.result)
+	})
+}
+
+// Nobody knows a copy that was never announced, so it stops at once.
+func TestStopWhileStarting(t *testing.T) {
+	for name, cfg := range map[string]serve.Config{
+		"ready":    {Ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+		"announce": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+					m.Fail(errors.New("the registry is away"))
+					return m
+				}, hello, cfg)
+				w.at(3 * time.Second)
+				w.stop()
+				require.NoError(t, <-w.result)
+				assert.Equal(t, 3*time.Second, w.ended)
+				_, _, err := w.get(t, "/")
+				require.Error(t, err)
+			})
+		})
+	}
+}
+
+func TestStartFails(t *testing.T) {
+	broken := errors.New("no database")
+	for name, test := range map[string]struct {
+		cfg    serve.Config
+		reject error
+		outage bool
+		target error
+		text   string
+		after  time.Duration
+	}{
+		"not ready": {cfg: serve.Config{Ready: func(context.Context) error { return broken }}, target: broken, text: "serve: orders: not ready: no database"},
+		"rejected":  {reject: broken, target: broken, text: "serve: orders: no database"},
+		"no registry": {
+			outage: true, target: context.DeadlineExceeded, after: time.Minute,
+			text: `serve: orders: discovery: register "orders-1:80" for "orders": context deadline exceeded`,
+		},
+		"never ready": {
+			cfg:    serve.Config{StartTimeout: 5 * time.Second, Ready: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+			target: context.DeadlineExceeded, after: 5 * time.Second, text: "serve: orders: not ready: context deadline exceeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+					if test.outage {
+						m.Fail(errors.New("the registry is away"))
+					}
+					return hooked{Registrar: m, register: func(context.Context) error { return test.reject }}
+				}, hello, test.cfg)
+				err := <-w.result
+				require.EqualError(t, err, test.text)
+				require.ErrorIs(t, err, test.target)
+				assert.Equal(t, test.after, w.ended)
+				w.stop()
+			})
+		})
+	}
+}
+
+// A registry that is away delays the start, and no longer than that.
+func TestRegistryComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var health serve.Health
+		w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+			m.Fail(errors.New("the registry is away"))
+			return m
+		}, health.Ready(), serve.Config{Health: &health, StartTimeout: -1})
+		w.at(24 * time.Hour)
+		code, _, err := w.get(t, "/")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusServiceUnavailable, code)
+		w.memory.Fail(nil)
+		synctest.Wait()
+		code, _, err = w.get(t, "/")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, code)
+		w.stop()
+		require.NoError(t, <-w.result)
+	})
+}
+
+// A failing listener fails at a given time.
+type failing struct {
+	net.Listener
+	fail chan struct{}
+}
+
+var errBroken = errors.New("listener broke")
+
+func (f failing) Accept() (net.Conn, error) {
+	accepted := make(chan net.Conn, 1)
+	go func() { // ends when the listener is closed
+		if conn, err := f.Listener.Accept(); err == nil {
+			accepted <- conn
+		}
+	}()
+	select {
+	case conn := <-accepted:
+		return conn, nil
+	case <-f.fail:
+		return nil, errBroken
+	}
+}
+
+// Callers are told as ever, and those with a connection are still answered.
+func TestListenerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		inner, err := network.Listen(addr)
+		require.NoError(t, err)
+		listener := failing{inner, make(chan struct{})}
+		w := begin(t, nil, hello, serve.Config{Listener: listener, LameDuck: 2 * time.Second})
+		defer w.stop()
+		pool := &http.Transport{DialContext: network.DialContext}
+		defer pool.CloseIdleConnections()
+		w.client.Transport = pool
+		_, _, err = w.get(t, "/")
+		require.NoError(t, err)
+		w.at(time.Second)
+		assert.Len(t, w.copies(t), 1)
+		close(listener.fail)
+		synctest.Wait()
+		assert.Empty(t, w.copies(t))
+		_, closes, err := w.get(t, "/")
+		require.NoError(t, err)
+		assert.True(t, closes)
+		err = <-w.result
+		require.ErrorIs(t, err, errBroken)
+		require.EqualError(t, err, "serve: orders: listener broke")
+		assert.Equal(t, 3500*time.Millisecond, w.ended)
+	})
+}
+
+// It breaks while the registry is away, too.
+func TestListenerFailsWhileStarting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		inner, err := network.Listen(addr)
+		require.NoError(t, err)
+		listener := failing{inner, make(chan struct{})}
+		w := begin(t, func(m *discovery.Memory) discovery.Registrar {
+			m.Fail(errors.New("the registry is away"))
+			return m
+		}, hello, serve.Config{Listener: listener})
+		defer w.stop()
+		w.at(time.Second)
+		close(listener.fail)
+		require.EqualError(t, <-w.result, "serve: orders: listener broke")
+		assert.Equal(t, time.Second, w.ended)
+	})
+}
+
+// A request does not see that the copy is about to stop.
+func TestRequestsOutliveTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen error
+		w := begin(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			seen = r.Context().Err()
+		}), serve.Config{LameDuck: -1})
+		time.AfterFunc(time.Second/2, w.stop)
+		_, _, err := w.get(t, "/")
+		require.NoError(t, err)
+		require.NoError(t, <-w.result)
+		require.NoError(t, seen)
+	})
+}
+
+func TestServerOfTheUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own := &http.Server{ReadTimeout: time.Second, IdleTimeout: -1}
+		w := begin(t, nil, hello, serve.Config{Server: own, LameDuck: -1})
+		assert.Zero(t, own.ReadHeaderTimeout, "the ReadTimeout covers it")
+		assert.Equal(t, time.Duration(-1), own.IdleTimeout)
+		w.stop()
+		require.NoError(t, <-w.result)
+
+		own = new(http.Server)
+		w = begin(t, nil, hello, serve.Config{Server: own})
+		assert.Equal(t, time.Minute, own.ReadHeaderTimeout)
+		assert.Equal(t, 2*time.Minute, own.IdleTimeout)
+		require.NoError(t, own.Close()) // against the rules: its death is noticed
+		require.ErrorIs(t, <-w.result, http.ErrServerClosed)
+		w.stop()
+	})
+}
+
+func TestNilIsAProgrammingError(t *testing.T) {
+	var memory discovery.Memory
+	assert.PanicsWithValue(t, "serve: Run with a nil registrar", func() { _ = serve.Run(t.Context(), nil, service, hello, serve.Config{}) })
+	assert.PanicsWithValue(t, "serve: Run with a nil handler", func() { _ = serve.Run(t.Context(), &memory, service, nil, serve.Config{}) })
+	assert.PanicsWithValue(t, "serve: a deadline for a nil handler", func() { serve.Deadline(nil) })
+}
