@@ -88,7 +88,7 @@ func UnmarshalApplications(data []byte, f Format) (Applications, error) {
 	if err != nil {
 		return Applications{}, err
 	}
-	return doc.read()
+	return doc.read(), nil
 }
 
 // UnmarshalApplication reads one application.
@@ -97,7 +97,7 @@ func UnmarshalApplication(data []byte, f Format) (Application, error) {
 	if err != nil {
 		return Application{}, err
 	}
-	return doc.read()
+	return doc.read(), nil
 }
 
 // UnmarshalInstance reads one instance.

@@ -69,33 +69,30 @@ type leaseIn struct {
 	ServiceUp       text `json:"serviceUpTimestamp" xml:"serviceUpTimestamp"`
 }
 
-func (a *applicationsIn) read() (Applications, error) {
+func (a *applicationsIn) read() Applications {
 	out := Applications{Version: string(a.Version), Hash: string(a.Hash)}
 	for i := range a.Applications {
-		app, err := a.Applications[i].read()
-		if err != nil {
-			return Applications{}, err
-		}
-		out.Applications = append(out.Applications, app)
+		out.Applications = append(out.Applications, a.Applications[i].read())
 	}
-	return out, nil
+	return out
 }
 
-func (a *applicationIn) read() (Application, error) {
+func (a *applicationIn) read() Application {
 	out := Application{Name: string(a.Name)}
 	if len(a.Instances) > 0 {
 		out.Instances = make([]Instance, len(a.Instances))
 	}
 	for i := range a.Instances {
 		in, err := a.Instances[i].read()
-		if err != nil {
-			return Application{}, err
+		if err != nil { // must not hide the others: it counts, and cannot be called
+			in.Port, in.SecurePort = Port{}, Port{}
 		}
 		out.Instances[i] = in
 	}
-	return out, nil
+	return out
 }
 
+// read returns the instance. With an error, what could not be read is zero.
 func (in *instanceIn) read() (Instance, error) {
 	var n numbers
 	out := Instance{
@@ -140,7 +137,7 @@ func (in *instanceIn) read() (Instance, error) {
 		Action:      readAction(in.Action),
 	}
 	if n.err != nil {
-		return Instance{}, fmt.Errorf("wire: read instance %.60q of %.60q: %w", out.ID(), out.App, n.err)
+		return out, fmt.Errorf("wire: read instance %.60q of %.60q: %w", out.ID(), out.App, n.err)
 	}
 	return out, nil
 }

@@ -273,6 +273,24 @@ func TestErrorsSayWhere(t *testing.T) {
 	assert.EqualError(t, err, "wire: read applications: application.instance.hostName: unexpected array")
 }
 
+// In a list, an instance that cannot be read counts, but is not to be called.
+func TestBadInstanceDoesNotHideOthers(t *testing.T) {
+	for _, bad := range []string{`"port":{"$":"x"}`, `"port":{"$":80,"@enabled":"yes"}`, `"securePort":{"$":443,"@enabled":"yes"}`, `"lastDirtyTimestamp":"soon"`} {
+		got, err := wire.UnmarshalApplications([]byte(`{"applications":{"application":[{"name":"A","instance":[
+			{"instanceId":"bad","app":"A","status":"DOWN",`+bad+`},
+			{"instanceId":"good","app":"A","status":"UP","port":{"$":80}}]}]}}`), wire.JSON)
+		require.NoError(t, err, bad)
+		require.Len(t, got.Applications, 1, bad)
+		instances := got.Applications[0].Instances
+		require.Len(t, instances, 2, bad)
+		assert.Equal(t, "bad", instances[0].InstanceID)
+		assert.Zero(t, instances[0].Port, bad)
+		assert.Zero(t, instances[0].SecurePort, bad)
+		assert.Equal(t, wire.Port{Number: 80, Enabled: true}, instances[1].Port)
+		assert.Equal(t, "DOWN_1_UP_1_", wire.HashOf(got.Applications))
+	}
+}
+
 func TestDeepNestingIsRefused(t *testing.T) {
 	const deep = 20_000
 	_, err := wire.UnmarshalInstance([]byte(`{"instance":{"x":`+strings.Repeat("[", deep)+strings.Repeat("]", deep)+`}}`), wire.JSON)
