@@ -33,7 +33,7 @@ func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, wrapper *b
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	if resp.Body == http.NoBody {
+	if c.bodiless(resp) {
 		timeout.end()
 		c.last.endpoint.End()
 		return
@@ -58,6 +58,19 @@ func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, wrapper *b
 	resp.Body = wrapper
 }
 
+// bodiless reports whether there is nothing to read. net/http says so with
+// NoBody, but for HTTP/2, whose empty body is of a type of its own.
+func (c *call) bodiless(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusNoContent, http.StatusNotModified:
+		return true
+	case http.StatusSwitchingProtocols:
+		return false
+	}
+	return resp.Body == http.NoBody || c.req.Method == http.MethodHead ||
+		resp.ContentLength == 0 && c.last.pool != nil // others may not say how long it is
+}
+
 // endWith has cancel called at the end of resp's body too. It reports false if
 // that has been reached already.
 func endWith(resp *http.Response, cancel context.CancelFunc) bool {
@@ -78,10 +91,14 @@ func endWith(resp *http.Response, cancel context.CancelFunc) bool {
 	return true
 }
 
-// Read reads on, and ends the attempt at the body's end or at an error.
+// Read reads on, and ends the attempt at the body's end or at an error. When
+// the call's context is done, that is the error, whatever came of it first.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
+		if !errors.Is(err, io.EOF) && b.ctx.Err() != nil {
+			err = contextError(b.ctx)
+		}
 		b.end(err)
 	}
 	return n, err

@@ -127,7 +127,7 @@ func (c *call) again(v *view, r *result) (again bool, stopped error) {
 // sleep waits, unless the call or the Transport ends before.
 func (c *call) sleep(d time.Duration) error {
 	if d <= 0 {
-		return c.ctx.Err()
+		return nil // the next attempt looks at the context
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -135,7 +135,7 @@ func (c *call) sleep(d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+		return contextError(c.ctx)
 	case <-c.req.Cancel:
 		return context.Canceled
 	case <-c.service.transport.ctx.Done():
@@ -168,7 +168,7 @@ func (c *call) attempt(v *view) result {
 	if c.ctx.Err() != nil { // nothing is sent after the deadline
 		l.endpoint.End()
 		trial.Release()
-		return result{err: context.Cause(c.ctx)}
+		return result{err: contextError(c.ctx)}
 	}
 	req, timeout, wrapper, err := c.outgoing(l)
 	if err != nil {
@@ -189,7 +189,10 @@ func (c *call) attempt(v *view) result {
 		if resp != nil && resp.Body != nil {
 			_ = resp.Body.Close() // a base must not return both
 		}
-		if timeout.expired() && c.ctx.Err() == nil {
+		switch {
+		case c.ctx.Err() != nil:
+			err = contextError(c.ctx)
+		case timeout.expired():
 			err = errAttemptTimeout
 		}
 		outcome, r.repeat = c.classifyError(err)

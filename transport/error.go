@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -99,4 +101,15 @@ func (e *Error) Timeout() bool {
 		Timeout() bool
 	}](e.Err)
 	return ok && t.Timeout()
+}
+
+// contextError returns why a context is done: its error and, if that is
+// another, its cause. net/http returns the one over HTTP/2 and the other over
+// HTTP/1.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

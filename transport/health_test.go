@@ -90,7 +90,9 @@ func (r *record) takePicks() map[string]int {
 func TestEjectionAndReturn(t *testing.T) {
 	var rec record
 	var sick atomic.Bool
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		rec.take()
+		sick.Store(false)
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			if sick.Load() {
 				w.WriteHeader(http.StatusInternalServerError)
@@ -239,7 +241,8 @@ func TestRecoveryFromTotalOutage(t *testing.T) {
 // S71: what counts against an endpoint is what it did.
 func TestTruncatedBodyIsAFailure(t *testing.T) {
 	var rec record
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		rec.take()
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "short")
@@ -259,7 +262,8 @@ func TestTruncatedBodyIsAFailure(t *testing.T) {
 // What a caller throws away unread is nobody's failure.
 func TestClosingEarlyIsNoFailure(t *testing.T) {
 	var rec record
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		rec.take()
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "begin")
 			_ = http.NewResponseController(w).Flush()
@@ -267,14 +271,13 @@ func TestClosingEarlyIsNoFailure(t *testing.T) {
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		for range 10 {
-			resp, err := m.client.Get("http://orders/") //nolint:bodyclose // by the other goroutine
+			resp, err := m.client.Get(m.url("http://orders/")) //nolint:bodyclose // by the other goroutine
 			require.NoError(t, err)
 			go func() {
 				time.Sleep(time.Millisecond)
 				_ = resp.Body.Close() // while the other goroutine reads
 			}()
-			_, err = io.ReadAll(resp.Body)
-			require.Error(t, err)
+			_, _ = io.ReadAll(resp.Body)
 			synctest.Wait()
 		}
 		assert.Equal(t, []string{"added 10.0.0.1:80"}, rec.take())

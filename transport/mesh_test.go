@@ -2,10 +2,16 @@ package transport_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -25,6 +31,8 @@ import (
 // client that calls them by name, all inside one synctest bubble.
 type mesh struct {
 	t        *testing.T
+	mode     mode
+	tls      *tls.Config
 	net      memnet.Network
 	registry discovery.Memory
 	rt       *transport.Transport
@@ -34,21 +42,98 @@ type mesh struct {
 	servers []*http.Server
 }
 
+// A mode is how the copies of a test's mesh are spoken to.
+type mode struct {
+	name      string
+	secure    bool
+	protocols http.Protocols
+}
+
+// The first is the one that tests use which run in one mode only.
+func modes() []mode {
+	list := []mode{{name: "HTTP1"}, {name: "HTTP1 over TLS", secure: true}, {name: "HTTP2", secure: true}, {name: "h2c"}}
+	list[0].protocols.SetHTTP1(true)
+	list[1].protocols.SetHTTP1(true)
+	list[2].protocols.SetHTTP2(true)
+	list[3].protocols.SetUnencryptedHTTP2(true)
+	return list
+}
+
 // inMesh runs f in a bubble. The transport gets the network's dialer and logs
 // into the test's log; opts come after.
 func inMesh(t *testing.T, f func(t *testing.T, m *mesh), opts ...transport.Option) {
 	t.Helper()
+	modes()[0].run(t, f, opts)
+}
+
+// inEveryMode runs f in a bubble for each mode, one after the other.
+func inEveryMode(t *testing.T, f func(t *testing.T, m *mesh), opts ...transport.Option) {
+	t.Helper()
+	for _, mode := range modes() {
+		t.Run(mode.name, func(t *testing.T) { mode.run(t, f, opts) })
+	}
+}
+
+func (mode mode) run(t *testing.T, f func(t *testing.T, m *mesh), opts []transport.Option) {
+	t.Helper()
+	serverTLS, clientTLS := certificate(t)
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t}
+		m := &mesh{t: t, mode: mode, tls: serverTLS}
 		opts := append([]transport.Option{
 			transport.WithDialContext(m.net.DialContext),
 			transport.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))),
+			transport.WithProtocols(mode.protocols),
+			transport.WithTLS(clientTLS),
 		}, opts...)
 		m.rt = transport.New(&m.registry, opts...)
 		m.client = &http.Client{Transport: m.rt}
 		defer m.close()
 		f(t, m)
 	})
+}
+
+// certificate returns the two sides of TLS, made once.
+var certificate = func() func(t *testing.T) (server, client *tls.Config) {
+	make := sync.OnceValues(func() (tls.Certificate, error) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		template := &x509.Certificate{
+			SerialNumber: big.NewInt(1), DNSNames: []string{"copy.internal"}, IsCA: true, BasicConstraintsValid: true,
+			// In a bubble it is the year 2000.
+			NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+		}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+		if err != nil {
+			return tls.Certificate{}, err
+		}
+		leaf, err := x509.ParseCertificate(der)
+		return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+	})
+	return func(t *testing.T) (server, client *tls.Config) {
+		t.Helper()
+		cert, err := make()
+		require.NoError(t, err)
+		pool := x509.NewCertPool()
+		pool.AddCert(cert.Leaf)
+		return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
+			&tls.Config{RootCAs: pool, ServerName: "copy.internal", MinVersion: tls.VersionTLS13}
+	}
+}()
+
+// url gives a URL the mode's scheme.
+func (m *mesh) url(u string) string {
+	if rest, ok := strings.CutPrefix(u, "http://"); ok && m.mode.secure {
+		return "https://" + rest
+	}
+	return u
+}
+
+// request makes a request with the mode's scheme.
+func (m *mesh) request(method, url, body string) *http.Request {
+	m.t.Helper()
+	return newRequest(m.t, method, m.url(url), body)
 }
 
 func (m *mesh) close() {
@@ -65,8 +150,14 @@ func (m *mesh) serve(addr string, handler http.HandlerFunc) *http.Server {
 	m.t.Helper()
 	l, err := m.net.Listen(addr)
 	require.NoError(m.t, err)
-	s := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
-	go func() { _ = s.Serve(l) }() // ends with mesh.close
+	s := &http.Server{Handler: handler, Protocols: &m.mode.protocols, TLSConfig: m.tls.Clone(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	go func() { // ends with mesh.close
+		if m.mode.secure {
+			_ = s.ServeTLS(l, "", "")
+		} else {
+			_ = s.Serve(l)
+		}
+	}()
 	m.mu.Lock()
 	m.servers = append(m.servers, s)
 	m.mu.Unlock()
@@ -87,7 +178,7 @@ func (m *mesh) get(url string) (int, string, error) {
 }
 
 func (m *mesh) do(method, url string, body io.Reader) (int, string, error) {
-	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
+	req, err := http.NewRequestWithContext(context.Background(), method, m.url(url), body)
 	require.NoError(m.t, err)
 	resp, err := m.client.Do(req)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -44,7 +45,8 @@ func TestWhatIsRepeated(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(name+"/"+method, func(t *testing.T) {
 				var outcomes []balancer.Outcome
-				inMesh(t, func(t *testing.T, m *mesh) {
+				inEveryMode(t, func(t *testing.T, m *mesh) {
+					outcomes = nil
 					m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 						if c.retryAfter != "" {
 							w.Header().Set("Retry-After", c.retryAfter)
@@ -90,14 +92,14 @@ func TestBrokenConnection(t *testing.T) {
 		"POST with a key": {http.MethodPost, "k-1", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inMesh(t, func(t *testing.T, m *mesh) {
+			inEveryMode(t, func(t *testing.T, m *mesh) {
 				m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					panic(http.ErrAbortHandler)
 				})
 				m.serve("10.0.0.2:80", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 				m.registry.Set("orders", discovery.Addrs(addrs(2)...)...)
-				req := newRequest(t, c.method, "http://orders/", "the body")
+				req := m.request(c.method, "http://orders/", "the body")
 				if c.key != "" {
 					req.Header.Set("Idempotency-Key", c.key)
 				}
@@ -129,7 +131,7 @@ func TestRefusedConnection(t *testing.T) {
 		"a plain io.Reader": func() io.Reader { return io.MultiReader(strings.NewReader("the "), strings.NewReader("body")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inMesh(t, func(t *testing.T, m *mesh) {
+			inEveryMode(t, func(t *testing.T, m *mesh) {
 				m.serve("10.0.0.3:80", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 				m.registry.Set("orders", discovery.Addrs(addrs(3)...)...)
 				status, got, err := m.do(http.MethodPost, "http://orders/", body())
@@ -164,7 +166,7 @@ func TestErrorOfACallThatFailedEverywhere(t *testing.T) {
 
 // S5: a response is never turned into an error.
 func TestTheLastResponseIsReturned(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(3) {
 			m.serve(addr, answer(http.StatusServiceUnavailable, addr))
 		}
@@ -237,7 +239,7 @@ func TestRetryAfter(t *testing.T) {
 		"too little time left": {503, false, 0, time.Second, 503, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inMesh(t, func(t *testing.T, m *mesh) {
+			inEveryMode(t, func(t *testing.T, m *mesh) {
 				list := addrs(1 + c.others)
 				m.serve(list[0], busy(c.status, c.date))
 				for _, addr := range list[1:] {
@@ -247,7 +249,7 @@ func TestRetryAfter(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), c.deadline)
 				defer cancel()
 				start := time.Now()
-				resp, err := m.client.Do(newRequest(t, http.MethodGet, "http://orders/", "").WithContext(ctx))
+				resp, err := m.client.Do(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx))
 				require.NoError(t, err)
 				require.NoError(t, resp.Body.Close())
 				assert.Equal(t, c.want, resp.StatusCode)
@@ -264,7 +266,7 @@ func TestRetryAfter(t *testing.T) {
 
 // S58
 func TestCanceledDuringBackoff(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "5")
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -276,7 +278,7 @@ func TestCanceledDuringBackoff(t *testing.T) {
 			cancel()
 		}()
 		start := time.Now()
-		_, err := m.rt.RoundTrip(newRequest(t, http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // fails
+		_, err := m.rt.RoundTrip(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // fails
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, time.Second, time.Since(start))
 	})
@@ -377,7 +379,7 @@ func TestReplayLimit(t *testing.T) {
 		"empty, unknown": {0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inMesh(t, func(t *testing.T, m *mesh) {
+			inEveryMode(t, func(t *testing.T, m *mesh) {
 				var sizes []int64
 				count := func(status int) http.HandlerFunc {
 					return func(w http.ResponseWriter, r *http.Request) {
@@ -400,6 +402,7 @@ func TestReplayLimit(t *testing.T) {
 					assert.Equal(t, http.StatusServiceUnavailable, status)
 					assert.Equal(t, []int64{int64(c.size)}, sizes)
 				}
+				synctest.Wait()
 				assert.Equal(t, 1, body.closed())
 			}, transport.WithPolicy(inOrder), transport.WithReplayLimit(100))
 		})
@@ -408,7 +411,7 @@ func TestReplayLimit(t *testing.T) {
 
 // S47: what is kept for a replay does not hold up what is sent.
 func TestStreamingUpload(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		first := make(chan struct{})
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			p := make([]byte, 3)

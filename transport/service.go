@@ -165,7 +165,7 @@ func (s *service) await(ctx context.Context, canceled <-chan struct{}) (*view, e
 	case <-timer.C:
 		reason = ErrNoAnswer
 	case <-ctx.Done():
-		reason = fmt.Errorf("%w (%w)", ErrNoAnswer, context.Cause(ctx))
+		reason = fmt.Errorf("%w (%w)", ErrNoAnswer, contextError(ctx))
 	case <-canceled:
 		reason = fmt.Errorf("%w (%w)", ErrNoAnswer, context.Canceled)
 	}

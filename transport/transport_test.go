@@ -21,7 +21,7 @@ import (
 )
 
 func TestCallsSpreadOverTheCopies(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(3) {
 			m.serve(addr, say(addr))
 		}
@@ -90,7 +90,7 @@ func TestTheNameStays(t *testing.T) {
 // Cookies and redirects are http.Client's business and work with logical
 // names (S15, S18).
 func TestCookiesAndRedirects(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(2) {
 			m.serve(addr, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/first" {
@@ -112,8 +112,8 @@ func TestCookiesAndRedirects(t *testing.T) {
 		m.client.Jar = jar
 
 		seen := map[string]bool{}
-		for range 8 { // the hops of one call are balanced one by one
-			req := newRequest(t, http.MethodGet, "http://orders/first", "")
+		for range 40 { // the hops of one call are balanced one by one
+			req := m.request(http.MethodGet, "http://orders/first", "")
 			req.Header.Set("Authorization", "Bearer token")
 			resp, err := m.client.Do(req)
 			require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestCookiesAndRedirects(t *testing.T) {
 			addr, rest, _ := strings.Cut(string(data), " ")
 			seen[addr] = true
 			assert.Equal(t, "s1 Bearer token", rest)
-			assert.Equal(t, "http://orders/second", resp.Request.URL.String())
+			assert.Equal(t, m.url("http://orders/second"), resp.Request.URL.String())
 		}
 		assert.Len(t, seen, 2)
 	}, transport.WithPolicy(balancer.Random))
@@ -275,7 +275,7 @@ func TestTheFirstAnswerReleasesWaitingCalls(t *testing.T) {
 }
 
 func TestCanceledWhileWaiting(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		reason := errors.New("the user left")
@@ -284,10 +284,11 @@ func TestCanceledWhileWaiting(t *testing.T) {
 			time.Sleep(time.Second)
 			cancel(reason)
 		}()
-		_, err := m.rt.RoundTrip(newRequest(t, http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // fails
+		_, err := m.rt.RoundTrip(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // fails
 		failed, ok := errors.AsType[*transport.Error](err)
 		require.True(t, ok)
 		require.ErrorIs(t, err, reason)
+		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, 1, failed.Attempts)
 		assert.False(t, failed.Timeout())
 	}, transport.WithBreaker(resilience.BreakerConfig{ConsecutiveFailures: 1}),
@@ -300,13 +301,14 @@ func TestCanceledWhileWaiting(t *testing.T) {
 // http.Client's own timeout reaches through, while waiting for the header and
 // in the body (S68, S69).
 func TestClientTimeout(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/body" {
 				_, _ = io.WriteString(w, "beginning")
 				_ = http.NewResponseController(w).Flush()
 			}
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // not an end that looks good
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		m.client.Timeout = time.Second
@@ -324,13 +326,14 @@ func TestClientTimeout(t *testing.T) {
 }
 
 func TestServiceTimeoutCoversTheBody(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(2) {
 			m.serve(addr, func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.WriteString(w, "beginning")
 				_ = http.NewResponseController(w).Flush()
 				select {
 				case <-r.Context().Done():
+					panic(http.ErrAbortHandler)
 				case <-time.After(3 * time.Second):
 				}
 			})
@@ -349,7 +352,7 @@ func TestServiceTimeoutCoversTheBody(t *testing.T) {
 
 // S62: the attempt's timeout ends with the header.
 func TestAttemptTimeout(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		m.serve("10.0.0.2:80", func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(10 * time.Millisecond)
@@ -370,7 +373,8 @@ func TestAttemptTimeout(t *testing.T) {
 
 func TestAttemptTimeoutOfTheLastAttempt(t *testing.T) {
 	var outcomes []balancer.Outcome
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		outcomes = nil
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
@@ -415,7 +419,7 @@ func TestCloseIdleConnections(t *testing.T) {
 // After Close nothing is left, calls fail, and what is in flight may finish
 // (S81, S83).
 func TestClose(t *testing.T) {
-	inMesh(t, func(t *testing.T, m *mesh) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
 		release := make(chan struct{})
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "begin ")
@@ -424,14 +428,14 @@ func TestClose(t *testing.T) {
 			_, _ = io.WriteString(w, "end")
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
-		resp, err := m.client.Get("http://orders/")
+		resp, err := m.client.Get(m.url("http://orders/"))
 		require.NoError(t, err)
 
 		m.rt.Close()
 		m.rt.Close() // twice does no harm
 		for _, url := range []string{"http://orders/", "http://new/"} {
 			body := &trackBody{Reader: strings.NewReader("x")}
-			req := newRequest(t, http.MethodPost, url, "")
+			req := m.request(http.MethodPost, url, "")
 			req.Body = body
 			_, err = m.rt.RoundTrip(req) //nolint:bodyclose // fails
 			require.ErrorIs(t, err, transport.ErrClosed)

@@ -14,7 +14,7 @@ func TestQuickstart(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-duration", "6s", "-rate", "100"}, &out), out.String())
 	t.Log(out.String())
-	for _, want := range []string{"fourth copy joins", "stops gracefully", "crashes", "three times as slow", "goes away", "is back", "orders-5", " calls, 0 failed\n"} {
+	for _, want := range []string{"fourth copy joins", "stops gracefully", "crashes", "three times as slow", "goes away", "is back", "fifth copy", " calls, 0 failed\n"} {
 		assert.Contains(t, out.String(), want)
 	}
 }
