@@ -17,19 +17,20 @@ import (
 // late second Close must not end somebody else's attempt.
 type body struct {
 	io.ReadCloser
-	link   *link
-	ctx    context.Context    // the call's
-	cancel context.CancelFunc // or nil
-	finish func(error)        // the End hook, or nil
-	closed atomic.Bool        // by the caller
-	ended  atomic.Bool
+	link    *link
+	ctx     context.Context    // the call's
+	timeout *attemptTimeout    // or nil
+	cancel  context.CancelFunc // of the call's timeout, or nil
+	finish  func(error)        // the End hook, or nil
+	closed  atomic.Bool        // by the caller
+	ended   atomic.Bool
 
 	previous, next *body // in bodies
 }
 
 // wrapBody makes the end of resp's body the end of its attempt. An empty body
-// ends it now. wrapper is where the body goes if there is a place already.
-func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, wrapper *body) {
+// ends it now.
+func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -38,16 +39,7 @@ func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, wrapper *b
 		c.last.endpoint.End()
 		return
 	}
-	if wrapper == nil {
-		wrapper = new(body)
-	}
-	wrapper.ReadCloser = resp.Body
-	wrapper.link = c.last
-	wrapper.ctx = c.ctx
-	if timeout != nil {
-		wrapper.cancel = timeout.end
-	}
-	wrapper.finish = c.hookEnd()
+	wrapper := &body{ReadCloser: resp.Body, link: c.last, ctx: c.ctx, timeout: timeout, finish: c.hookEnd()}
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
 		resp.Body = &upgraded{body: wrapper, Writer: w}
 		return
@@ -74,19 +66,13 @@ func (c *call) bodiless(resp *http.Response) bool {
 // endWith has cancel called at the end of resp's body too. It reports false if
 // that has been reached already.
 func endWith(resp *http.Response, cancel context.CancelFunc) bool {
-	var b *body
-	switch wrapped := resp.Body.(type) {
+	switch b := resp.Body.(type) {
 	case *body:
-		b = wrapped
+		b.cancel = cancel
 	case *upgraded:
-		b = wrapped.body
+		b.cancel = cancel
 	default:
 		return false
-	}
-	if first := b.cancel; first != nil {
-		b.cancel = func() { first(); cancel() }
-	} else {
-		b.cancel = cancel
 	}
 	return true
 }
@@ -122,6 +108,7 @@ func (b *body) end(err error) {
 	}
 	b.link.bodies.remove(b)
 	b.link.endpoint.End()
+	b.timeout.end()
 	if b.cancel != nil {
 		b.cancel()
 	}

@@ -170,7 +170,7 @@ func (c *call) attempt(v *view) result {
 		trial.Release()
 		return result{err: contextError(c.ctx)}
 	}
-	req, timeout, wrapper, err := c.outgoing(l)
+	req, timeout, err := c.outgoing(l)
 	if err != nil {
 		l.endpoint.End()
 		trial.Release()
@@ -209,7 +209,7 @@ func (c *call) attempt(v *view) result {
 	if r.resp != nil {
 		timeout.disarm()
 		resp.Request = c.req
-		c.wrapBody(resp, timeout, wrapper)
+		c.wrapBody(resp, timeout)
 	} else {
 		timeout.end()
 		l.endpoint.End()

@@ -25,21 +25,19 @@ func (timeoutError) Is(target error) bool {
 }
 
 // A rewritten is the copy of a request that is sent in its place where the
-// caller's own cannot be, in one allocation with its URL and what wraps the
-// response's body.
+// caller's own cannot be, in one allocation with its URL.
 type rewritten struct {
-	req  http.Request
-	url  url.URL
-	body body
+	req http.Request
+	url url.URL
 }
 
 // outgoing returns the request to send to an endpoint: the caller's own
 // whenever that is possible. The timeout is that of the attempt, nil if it has
-// none; the body is a place for what wraps the response's body, or nil.
-func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) {
+// none.
+func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
 	scheme := l.endpoint.Instance().Scheme
 	if scheme == "http" && c.req.URL.Scheme == "https" {
-		return nil, nil, nil, ErrPlaintext
+		return nil, nil, ErrPlaintext
 	}
 	upgrade := scheme == "https" && c.req.URL.Scheme == "http"
 	ownBody := c.replay == nil && (!c.sent || c.req.Body == nil || c.req.Body == http.NoBody)
@@ -48,7 +46,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 	renamed := c.service.transport.cfg.mapsAddresses && c.service.ownAddress(c.req.URL)
 	remaining := c.remaining()
 	if pinned && !upgrade && !renamed && ownBody && !timed && c.cancel == nil && remaining == "" {
-		return c.req, nil, nil, nil
+		return c.req, nil, nil
 	}
 
 	r := new(rewritten)
@@ -60,7 +58,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 	default:
 		var err error
 		if r.req.Body, err = c.req.GetBody(); err != nil {
-			return nil, nil, nil, fmt.Errorf("transport: the request's GetBody: %w", err)
+			return nil, nil, fmt.Errorf("transport: the request's GetBody: %w", err)
 		}
 	}
 	if !pinned || upgrade || renamed {
@@ -94,7 +92,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, *body, error) 
 	case c.cancel != nil:
 		r.req = *r.req.WithContext(c.ctx)
 	}
-	return &r.req, timeout, &r.body, nil
+	return &r.req, timeout, nil
 }
 
 // remaining returns the milliseconds that are left to the attempt, for the
