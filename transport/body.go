@@ -44,9 +44,6 @@ func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout) {
 		resp.Body = &upgraded{body: wrapper, Writer: w}
 		return
 	}
-	if c.ctx.Done() != nil { // an upgraded connection outlives it
-		c.last.bodies.add(wrapper)
-	}
 	resp.Body = wrapper
 }
 
@@ -63,18 +60,20 @@ func (c *call) bodiless(resp *http.Response) bool {
 		resp.ContentLength == 0 && c.last.pool != nil // others may not say how long it is
 }
 
-// endWith has cancel called at the end of resp's body too. It reports false if
-// that has been reached already.
-func endWith(resp *http.Response, cancel context.CancelFunc) bool {
+// handOver prepares a response's body for the caller, who may abandon it, and
+// has the end of the body end the call's timeout.
+func (c *call) handOver(resp *http.Response) {
 	switch b := resp.Body.(type) {
 	case *body:
-		b.cancel = cancel
-	case *upgraded:
-		b.cancel = cancel
+		b.cancel = c.cancel
+		if c.ctx.Done() != nil {
+			b.link.bodies.add(b)
+		}
+	case *upgraded: // outlives the context
+		b.cancel = c.cancel
 	default:
-		return false
+		c.release()
 	}
-	return true
 }
 
 // Read reads on, and ends the attempt at the body's end or at an error. When

@@ -294,9 +294,7 @@ func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
-	if c.cancel != nil && !endWith(resp, c.cancel) {
-		c.cancel()
-	}
+	c.handOver(resp)
 	if len(c.service.transport.cfg.hooks) > 0 {
 		c.hookCall(resp.StatusCode, nil)
 	}
