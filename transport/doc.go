@@ -61,6 +61,17 @@
 // forgotten a minute after their last call, and there are never more than
 // 1000 of them.
 //
+// Two options open the door by a hand's breadth: [WithPassThrough] for hosts
+// that are no services, and [WithEndpointRedirects] for servers that redirect
+// to the address they listen at.
+//
+// # When an attempt is over
+//
+// An attempt counts as in flight until its response's body has been read to
+// its end, has failed, or has been closed, whichever is first, and once. The
+// body must be closed, as with any RoundTripper; but where a caller's context
+// ends and the caller walks away, the attempt ends with it, within a second.
+//
 // # Which calls are repeated
 //
 // A call is repeated on another endpoint, without delay the first time, if
@@ -133,7 +144,12 @@
 //	first answer         10 s               WithRegistryTimeout
 //	empty set            1 min              WithEmptyGrace
 //	replay buffer        64 KiB             WithReplayLimit
-//	idle connections     128 per endpoint, for 30 s
+//	idle connections     128 per endpoint,  WithPool
+//	                     for 30 s
+//	connections          2000               WithPool; idle ones give way
+//	  their age          no bound           WithPool
+//	protocols            HTTP/1.1, HTTP/2   WithProtocols
+//	                     over TLS
 //	TLS handshake        5 s
 //	response header      1 MiB
 //	dead HTTP/2 peers    found within 20 s
