@@ -11,14 +11,16 @@ import (
 func TestMemoryForgetsNames(t *testing.T) {
 	m := new(Memory)
 	ask := func(service string) {
-		for range m.Watch(t.Context(), service) {
+		for _, err := range m.Watch(t.Context(), service) {
+			_ = err // or a set
 			break
 		}
 	}
 	ask("nobody")
 	assert.Empty(t, m.services, "a watch leaves nothing")
 
-	for range m.Watch(t.Context(), "orders") {
+	for _, err := range m.Watch(t.Context(), "orders") {
+		require.NoError(t, err)
 		r, err := m.Register(t.Context(), "orders", Instance{Addr: "10.0.0.7:80"})
 		require.NoError(t, err)
 		ask("orders")
