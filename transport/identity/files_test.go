@@ -276,6 +276,26 @@ func TestFilesDomains(t *testing.T) {
 	require.ErrorContains(t, err, "no roots for the trust domain example.net")
 }
 
+// The first to come all wait for one reading. Two would have told of the
+// trouble.
+func TestFilesAreReadOnceForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard told
+		cfg := pemFiles(filepath.Join(t.TempDir(), "nowhere"))
+		cfg.OnReload, cfg.Logger = heard.tell, slog.New(slog.DiscardHandler)
+		source := identity.NewFiles(cfg)
+		var users sync.WaitGroup
+		for range 8 {
+			users.Go(func() {
+				_, err := source.Certificate()
+				assert.ErrorIs(t, err, fs.ErrNotExist)
+			})
+		}
+		users.Wait()
+		assert.Empty(t, heard.take())
+	})
+}
+
 // A negative interval stops reading once everything is good, not before.
 func TestFilesReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -64,7 +64,10 @@ func Of(state *tls.ConnectionState) (Peer, bool) {
 		return Peer{}, false
 	}
 	p, err := newPeer(*state)
-	return p, err == nil
+	if err != nil {
+		return Peer{}, false
+	}
+	return p, true
 }
 
 // newPeer reads a certificate's names, and refuses one that claims a SPIFFE ID
