@@ -30,6 +30,11 @@ func TestMemoryForgetsNames(t *testing.T) {
 	}
 	assert.Empty(t, m.services)
 
+	r, err := m.Register(t.Context(), "orders", Instance{Addr: "10.0.0.7:80"})
+	require.NoError(t, err)
+	require.NoError(t, r.Close(t.Context()))
+	assert.Empty(t, m.services, "nobody watches, and the last copy has left")
+
 	m.Set("orders", Addrs("10.0.0.7:80")...)
 	ask("orders")
 	assert.Len(t, m.services, 1, "it has a copy")
