@@ -10,9 +10,8 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 )
 
-// The defaults of a [Config]. Those of the end add up to 28.5 s, with half a
-// second for the last connections, since Kubernetes kills what has not stopped
-// after 30 s.
+// The defaults of a [Config]. Those of the end add up to 28 s, since Kubernetes
+// kills what has not stopped after 30 s.
 const (
 	// DefaultStartTimeout is long enough for a registry to be restarted, and
 	// short enough for a supervisor to notice that a copy never gets ready.
@@ -23,9 +22,12 @@ const (
 	DefaultWithdrawTimeout = 3 * time.Second
 
 	// DefaultLameDuck is far more than a registry needs that tells its callers,
-	// and long enough for busy callers of any other to be asked on all their
-	// connections. The package's documentation says more.
-	DefaultLameDuck = 10 * time.Second
+	// and than a load balancer needs that asks for readiness every second. The
+	// package's documentation says what it means to others.
+	DefaultLameDuck = 5 * time.Second
+
+	// DefaultDrain is longer than busy callers leave a connection unused.
+	DefaultDrain = 5 * time.Second
 
 	// DefaultShutdownTimeout is for calls in flight.
 	DefaultShutdownTimeout = 15 * time.Second
@@ -91,10 +93,14 @@ type Config struct {
 	// WithdrawTimeout bounds the withdrawal from the registry. Default 3 s.
 	WithdrawTimeout time.Duration
 
-	// LameDuck is how long the copy goes on answering calls after it has
-	// withdrawn. Default 10 s; negative: not at all. See the package's
-	// documentation for how to choose it.
+	// LameDuck is how long the copy goes on as ever after it has withdrawn,
+	// until callers have learnt of it. Default 5 s; negative: not at all.
 	LameDuck time.Duration
+
+	// Drain is how long, after that, the copy goes on answering over the
+	// connections that there are, and asks for them back. Default 5 s;
+	// negative: not at all.
+	Drain time.Duration
 
 	// ShutdownTimeout bounds the time that calls in flight have in the end.
 	// Default 15 s; negative: they are broken off.
@@ -132,6 +138,10 @@ func (c Config) normal() Config {
 		c.LameDuck = DefaultLameDuck
 	}
 	c.LameDuck = max(c.LameDuck, 0)
+	if c.Drain == 0 {
+		c.Drain = DefaultDrain
+	}
+	c.Drain = max(c.Drain, 0)
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = DefaultShutdownTimeout
 	}

@@ -29,7 +29,7 @@
 //
 // The times are the defaults of the bounds. Together they stay below the 30 s
 // that Kubernetes grants a pod to stop. The lame duck takes as long as it is
-// set to, shutting down only as long as there are calls, and one second if
+// set to, shutting down only as long as there are calls, and up to a second if
 // there are HTTP/2 connections.
 //
 // A copy becomes ready when the registry has accepted it, not before: whoever

@@ -14,10 +14,6 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 )
 
-// settleTime is for connections that were accepted just before the listener
-// was closed: their first request arrives within it.
-const settleTime = 500 * time.Millisecond
-
 // errStop is why a copy that was asked to stop does.
 var errStop = errors.New("serve: asked to stop")
 
@@ -57,7 +53,7 @@ type replica struct {
 	service   string
 	listener  net.Listener
 	instance  discovery.Instance
-	leaving   atomic.Bool // answers ask for connections back
+	draining  atomic.Bool // answers ask for connections back
 }
 
 func (r *replica) run(ctx context.Context, handler http.Handler) error {
@@ -125,12 +121,12 @@ func (r *replica) accept() error {
 }
 
 // askBack makes answers say that the connection ends with them, once the copy
-// is leaving. Only what the caller knows to be closed can be closed without
+// drains. Only what the caller knows to be closed can be closed without
 // losing a request that is on its way. An HTTP/2 server would take the header
 // for an order to shut the connection down.
 func (r *replica) askBack(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.ProtoMajor == 1 && r.leaving.Load() {
+		if req.ProtoMajor == 1 && r.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, req)
@@ -169,15 +165,18 @@ func (r *replica) stop(ctx context.Context, registration discovery.Registration,
 	if registration != nil {
 		log.Info("copy withdraws")
 		withdrawn = r.withdraw(ctx, registration)
-		r.leaving.Store(true)
 		log.Info("copy is a lame duck", "for", r.cfg.LameDuck)
 		time.Sleep(r.cfg.LameDuck)
 	}
-
+	// In this order: callers whose connections are taken from them while they
+	// can connect anew do so all the time, and those connections that the
+	// kernel has accepted and we have not are reset with the listener.
 	_ = r.listener.Close() // an error of its own is what accept returns
 	accepting.Wait()
-	if registration != nil && r.cfg.LameDuck > 0 {
-		time.Sleep(settleTime)
+	r.draining.Store(true)
+	if registration != nil {
+		log.Info("copy drains", "for", r.cfg.Drain)
+		time.Sleep(r.cfg.Drain)
 	}
 	log.Info("copy shuts down")
 	shut := r.shutdown(ctx)

@@ -187,35 +187,33 @@ func TestSteps(t *testing.T) {
 		assert.Equal(t, http.StatusServiceUnavailable, status(w, "/readyz"))
 		assert.Equal(t, http.StatusOK, status(w, "/livez"))
 		assert.Len(t, w.copies(t), 1)
-		_, closes, err := w.get(t, "/")
-		require.NoError(t, err)
-		assert.False(t, closes, "callers have not been told")
 
 		w.at(21 * time.Second)
 		assert.Empty(t, w.copies(t))
+		w.at(26*time.Second - 1)
+		code, closes, err := w.get(t, "/")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, code)
+		assert.False(t, closes, "a lame duck answers as ever")
 		assert.Equal(t, 1, w.network.Dials(addr), "one connection has served all")
 
-		w.at(31*time.Second - 1)
-		for range 2 {
-			code, closes, err := w.get(t, "/")
-			require.NoError(t, err)
-			assert.Equal(t, http.StatusOK, code)
-			assert.True(t, closes, "a lame duck asks for its connections back")
-		}
-		assert.Equal(t, 2, w.network.Dials(addr))
-
-		w.at(31 * time.Second)
+		w.at(26 * time.Second)
+		code, closes, err = w.get(t, "/")
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, code)
+		assert.True(t, closes, "then it asks for its connections back")
 		_, _, err = w.get(t, "/")
 		op, ok := errors.AsType[*net.OpError](err)
 		require.True(t, ok, "%v", err)
 		assert.Equal(t, "dial", op.Op, "which any call may be repeated after")
 
 		require.NoError(t, <-w.result)
-		assert.Equal(t, 31500*time.Millisecond, w.ended)
+		assert.Equal(t, 31*time.Second, w.ended)
 		assert.Equal(t, `msg="copy listens and gets ready" service=orders addr=orders-1:80
 msg="copy is announced" service=orders addr=orders-1:80
 msg="copy withdraws" service=orders addr=orders-1:80
-msg="copy is a lame duck" service=orders addr=orders-1:80 for=10s
+msg="copy is a lame duck" service=orders addr=orders-1:80 for=5s
+msg="copy drains" service=orders addr=orders-1:80 for=5s
 msg="copy shuts down" service=orders addr=orders-1:80
 msg="copy has stopped" service=orders addr=orders-1:80
 `, log.String())
@@ -232,7 +230,7 @@ func TestDefaultsFitIntoAGracePeriod(t *testing.T) {
 		synctest.Wait()
 		w.stop()
 		err := <-w.result
-		assert.Equal(t, 28500*time.Millisecond, w.ended)
+		assert.Equal(t, 28*time.Second, w.ended)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.EqualError(t, err, "serve: orders: context deadline exceeded\ncalls were broken off after 15s")
 	})
@@ -241,7 +239,7 @@ func TestDefaultsFitIntoAGracePeriod(t *testing.T) {
 // Calls in flight finish, however long the lame duck is.
 func TestCallsInFlightFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(t, nil, slowly, serve.Config{LameDuck: time.Second, ShutdownTimeout: 5 * time.Second})
+		w := begin(t, nil, slowly, serve.Config{LameDuck: time.Second, Drain: time.Second / 2, ShutdownTimeout: 5 * time.Second})
 		w.at(time.Second)
 		go w.stop()
 		code, closes, err := w.get(t, "/6s") // until 7 s; shut down from 2.5 s to 7.5 s
@@ -256,7 +254,7 @@ func TestCallsInFlightFinish(t *testing.T) {
 
 func TestNegativeBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(t, nil, slowly, serve.Config{LameDuck: -1, ShutdownTimeout: -1})
+		w := begin(t, nil, slowly, serve.Config{LameDuck: -1, Drain: -1, ShutdownTimeout: -1})
 		failed := make(chan error, 1)
 		go func() { _, _, err := w.get(t, "/1h"); failed <- err }()
 		w.at(time.Second)
@@ -267,11 +265,11 @@ func TestNegativeBounds(t *testing.T) {
 	})
 }
 
-// A connection that is used during the lame duck is given up by its caller. Of
+// A connection that is used while the copy drains is given up by its caller. Of
 // the others, none is closed before the end.
 func TestConnectionsAreAskedBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := begin(t, nil, slowly, serve.Config{LameDuck: 10 * time.Second})
+		w := begin(t, nil, slowly, serve.Config{LameDuck: 3 * time.Second, Drain: 7 * time.Second})
 		done := make(chan bool)
 		for range 2 {
 			go func() { _, _, err := w.get(t, "/1s"); done <- err == nil }()
@@ -286,7 +284,7 @@ func TestConnectionsAreAskedBack(t *testing.T) {
 		_ = resp.Body.Close()
 		synctest.Wait()
 		assert.Equal(t, 1, w.network.Open(addr))
-		w.at(11500*time.Millisecond - 1)
+		w.at(11*time.Second - 1)
 		assert.Equal(t, 1, w.network.Open(addr))
 		require.NoError(t, <-w.result)
 		synctest.Wait()
@@ -436,7 +434,7 @@ func TestListenerFails(t *testing.T) {
 		inner, err := network.Listen(addr)
 		require.NoError(t, err)
 		listener := failing{inner, make(chan struct{})}
-		w := begin(t, nil, hello, serve.Config{Listener: listener, LameDuck: 2 * time.Second})
+		w := begin(t, nil, hello, serve.Config{Listener: listener, LameDuck: 2 * time.Second, Drain: time.Second})
 		defer w.stop()
 		pool := &http.Transport{DialContext: network.DialContext}
 		defer pool.CloseIdleConnections()
@@ -448,13 +446,12 @@ func TestListenerFails(t *testing.T) {
 		close(listener.fail)
 		synctest.Wait()
 		assert.Empty(t, w.copies(t))
-		_, closes, err := w.get(t, "/")
+		_, _, err = w.get(t, "/")
 		require.NoError(t, err)
-		assert.True(t, closes)
 		err = <-w.result
 		require.ErrorIs(t, err, errBroken)
 		require.EqualError(t, err, "serve: orders: listener broke")
-		assert.Equal(t, 3500*time.Millisecond, w.ended)
+		assert.Equal(t, 4*time.Second, w.ended)
 	})
 }
 
@@ -484,7 +481,7 @@ func TestRequestsOutliveTheContext(t *testing.T) {
 		w := begin(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)
 			seen = r.Context().Err()
-		}), serve.Config{LameDuck: -1})
+		}), serve.Config{LameDuck: -1, Drain: -1})
 		time.AfterFunc(time.Second/2, w.stop)
 		_, _, err := w.get(t, "/")
 		require.NoError(t, err)
@@ -496,7 +493,7 @@ func TestRequestsOutliveTheContext(t *testing.T) {
 func TestServerOfTheUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own := &http.Server{ReadTimeout: time.Second, IdleTimeout: -1}
-		w := begin(t, nil, hello, serve.Config{Server: own, LameDuck: -1})
+		w := begin(t, nil, hello, serve.Config{Server: own, LameDuck: -1, Drain: -1})
 		assert.Zero(t, own.ReadHeaderTimeout, "the ReadTimeout covers it")
 		assert.Equal(t, time.Duration(-1), own.IdleTimeout)
 		w.stop()
