@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/namesake-go/namesake/discovery/internal/retry"
+	"github.com/cenkalti/backoff/v4"
 )
 
 // A Lookup asks a registry once for the instances of a service. It may be
@@ -36,6 +36,7 @@ const (
 	defaultPollInterval = 30 * time.Second
 	defaultPollJitter   = 0.1
 	defaultPollTimeout  = 10 * time.Second
+	firstPollRetry      = time.Second
 
 	// maxPollInterval keeps sums of durations far from overflow.
 	maxPollInterval = 365 * 24 * time.Hour
@@ -96,7 +97,7 @@ type poller struct {
 // Watch implements [Watcher].
 func (p *poller) Watch(ctx context.Context, service string) iter.Seq2[[]Instance, error] {
 	return func(yield func([]Instance, error) bool) {
-		failures := retry.New(p.cfg.Interval)
+		retry := p.newRetry()
 		var last []Instance
 		var standing string // the error since the last set, if any
 		for first := true; ctx.Err() == nil; {
@@ -106,12 +107,12 @@ func (p *poller) Watch(ctx context.Context, service string) iter.Seq2[[]Instance
 			}
 			if err != nil && len(set) == 0 {
 				standing = err.Error()
-				if !yield(nil, err) || !retry.Sleep(ctx, failures.Delay()) {
+				if !yield(nil, err) || !sleep(ctx, p.retryDelay(retry)) {
 					return
 				}
 				continue
 			}
-			failures.Reset()
+			retry.Reset()
 			var fault string
 			if err != nil {
 				fault = err.Error()
@@ -129,7 +130,7 @@ func (p *poller) Watch(ctx context.Context, service string) iter.Seq2[[]Instance
 					return
 				}
 			}
-			if !retry.Sleep(ctx, p.delay()) {
+			if !sleep(ctx, p.delay()) {
 				return
 			}
 		}
@@ -158,4 +159,37 @@ func (p *poller) ask(ctx context.Context, service string) ([]Instance, error) {
 func (p *poller) delay() time.Duration {
 	spread := time.Duration(p.cfg.Jitter * float64(p.cfg.Interval))
 	return p.cfg.Interval - spread + rand.N(2*spread+1)
+}
+
+// newRetry returns the schedule after errors. A randomization factor of 1
+// draws from zero to twice the current interval, so that the intervals are
+// half the limits.
+func (p *poller) newRetry() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(min(firstPollRetry, p.cfg.Interval)/2),
+		backoff.WithMaxInterval(p.cfg.Interval/2),
+		backoff.WithMultiplier(2),
+		backoff.WithRandomizationFactor(1),
+		backoff.WithMaxElapsedTime(0),
+	)
+}
+
+func (p *poller) retryDelay(retry *backoff.ExponentialBackOff) time.Duration {
+	d := retry.NextBackOff()
+	if d == backoff.Stop { // which must not become a tight loop
+		return p.cfg.Interval
+	}
+	return d
+}
+
+// sleep waits for d, and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }

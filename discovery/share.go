@@ -11,7 +11,7 @@ import (
 // the registry, where several clients in a process follow the same services.
 //
 // The first reader of a service starts the watch, later ones are given the
-// last set at once, and the last error if that is newer, and the last one
+// last set at once, and then the last error if that is newer, and the last one
 // to leave ends the watch and waits for it. The watch has a context of its own,
 // without the values of any reader's. A reader who is slow holds up nobody: it
 // gets the latest set, and misses those in between.

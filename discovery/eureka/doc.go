@@ -56,16 +56,18 @@
 // registry cannot be read from any, that is yielded as an error to all
 // watches, which says for how long it has not been read. The last set stands
 // for as long as it takes, and is yielded again when the registry has been
-// read, to say that the failure is over. Retries begin within a second and slow down to the
-// poll interval.
+// read, to say that the failure is over. Retries begin within a second and slow
+// down to the poll interval.
 //
 // A server that suddenly lists less than half of all copies has more often than
 // not just been restarted, and calls must not all go to the few that it knows
 // again. That is an error too, and is believed when it is said again after the
 // longest time in which one of the copies renews its lease, or the poll interval
 // if that is shorter. A server that lists changes one by one is believed at
-// once. An answer that makes
-// no sense, or is larger than 64 MiB, counts as a failure of its server.
+// once.
+//
+// An answer that makes no sense, or is larger than 64 MiB, counts as a failure
+// of its server.
 //
 // Answers with a status that means failure are a [StatusError]. One of 400 to
 // 499 other than 408 and 429 is a rejection: [Client.Register] does not repeat

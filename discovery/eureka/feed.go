@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
-	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // A feed is one run of the loop that fetches the registry for all watches of
@@ -40,7 +39,7 @@ func newFeed(c *Client, cancel context.CancelFunc) *feed {
 // run fetches until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	defer close(f.done)
-	failures := retry.New(f.c.poll)
+	r := newRetry(f.c.poll)
 	for {
 		start := time.Now()
 		waiting := f.revision != ""
@@ -54,18 +53,18 @@ func (f *feed) run(ctx context.Context) {
 		case f.doubt: // in the meantime, copies announce themselves again
 			pause = jitter(min(f.c.poll, f.registry.renewal()*6/5))
 		case err != nil:
-			pause = failures.Delay()
+			pause = r.delay()
 		case f.revision == "":
-			failures.Reset()
+			r.reset()
 			pause = jitter(f.c.poll)
 		case waiting:
-			failures.Reset()
+			r.reset()
 			pause = f.pace.after(time.Since(start), f.changed, f.c.poll)
 		default:
 			// All of the registry has been read, and now its changes are
 			// waited for, at once. Only when that works is the failure over.
 		}
-		if !retry.Sleep(ctx, pause) {
+		if !sleep(ctx, pause) {
 			return
 		}
 	}

@@ -1,9 +1,6 @@
 package eureka
 
-import (
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 const (
 	waitForChange = 25 * time.Second // below the idle limits of common proxies
@@ -39,9 +36,4 @@ func (p *pace) after(took time.Duration, changes bool, idle time.Duration) time.
 	pause := min(max(p.next, firstPause), limit)
 	p.next = 2 * pause
 	return pause
-}
-
-// jitter returns a random duration within a tenth of d.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
-	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // Register announces a copy of a service, with the status UP, and keeps it
@@ -91,7 +90,7 @@ func (r *Registration) beatWith(tasks interface{ Go(func()) }) bool {
 // persist repeats do until it succeeds, a server rejects it, or ctx is done.
 // The error then says what kept it from succeeding.
 func (r *Registration) persist(ctx context.Context, do func(context.Context) error) error {
-	delays := retry.New(r.c.renewal)
+	delays := newRetry(r.c.renewal)
 	var last error
 	for {
 		err := do(ctx)
@@ -100,7 +99,7 @@ func (r *Registration) persist(ctx context.Context, do func(context.Context) err
 		}
 		if ctx.Err() == nil {
 			last = err
-			if retry.Sleep(ctx, delays.Delay()) {
+			if sleep(ctx, delays.delay()) {
 				continue
 			}
 		}
