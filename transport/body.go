@@ -19,32 +19,38 @@ type body struct {
 	io.ReadCloser
 	link    *link
 	ctx     context.Context    // the call's
+	gaveUp  <-chan struct{}    // the request's Cancel
 	timeout *attemptTimeout    // or nil
 	cancel  context.CancelFunc // of the call's timeout, or nil
 	finish  func(error)        // the End hook, or nil
+	blamed  bool               // the header was a failure already
 	closed  atomic.Bool        // by the caller
 	ended   atomic.Bool
 
 	previous, next *body // in bodies
 }
 
-// wrapBody makes the end of resp's body the end of its attempt. An empty body
-// ends it now.
-func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout) {
+// wrapBody makes the end of resp's body the end of its attempt. It reports
+// false if there is nothing to read, so that it has ended already.
+func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, outcome balancer.Outcome) (more bool) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
 	if c.bodiless(resp) {
 		timeout.end()
 		c.last.endpoint.End()
-		return
+		return false
 	}
-	wrapper := &body{ReadCloser: resp.Body, link: c.last, ctx: c.ctx, timeout: timeout, finish: c.hookEnd()}
+	wrapper := &body{
+		ReadCloser: resp.Body, link: c.last, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout,
+		finish: c.hookEnd(), blamed: outcome == balancer.Failure,
+	}
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
 		resp.Body = &upgraded{body: wrapper, Writer: w}
-		return
+	} else {
+		resp.Body = wrapper
 	}
-	resp.Body = wrapper
+	return true
 }
 
 // bodiless reports whether there is nothing to read. net/http says so with
@@ -101,7 +107,7 @@ func (b *body) end(err error) {
 	if b.ended.Swap(true) {
 		return
 	}
-	if err != nil && !errors.Is(err, io.EOF) && b.ctx.Err() == nil && !b.closed.Load() {
+	if err != nil && !errors.Is(err, io.EOF) && !b.blamed && !b.closed.Load() && b.ctx.Err() == nil && !isClosed(b.gaveUp) {
 		// The endpoint broke off what it had begun well.
 		b.link.observe(balancer.Failure, 0, noTrial, b.link.breaker.Generation())
 	}

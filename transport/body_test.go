@@ -143,7 +143,7 @@ func TestUpgrade(t *testing.T) {
 
 // S64: events are read as they are sent, and silence ends nothing.
 func TestServerSentEvents(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			for range 3 {
@@ -170,7 +170,7 @@ func TestServerSentEvents(t *testing.T) {
 
 // S65, S66: trailers and compression are net/http's, untouched.
 func TestTrailersAndCompression(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "Announced")
 			_, _ = io.WriteString(w, r.Header.Get("Accept-Encoding"))
@@ -191,7 +191,7 @@ func TestTrailersAndCompression(t *testing.T) {
 
 // S1: the caller's request is not modified.
 func TestTheRequestIsNotModified(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.2:80", answer(http.StatusServiceUnavailable, ""))
 		m.serve("10.0.0.3:80", say("ok"))
 		m.registry.Set("orders", discovery.Addrs(addrs(3)...)...)
@@ -242,7 +242,7 @@ func TestTheRequestBodyIsAlwaysClosed(t *testing.T) {
 	} {
 		for kind, withGetBody := range map[string]bool{"GetBody": true, "plain": false} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
-				inEveryMode(t, func(t *testing.T, m *mesh) {
+				inEveryWay(t, func(t *testing.T, m *mesh) {
 					m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) })
 					m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 					m.registry.Set("refused", discovery.Addrs("10.0.0.2:80", "10.0.0.3:80")...)

@@ -38,9 +38,9 @@ type call struct {
 	start    time.Time
 	replay   *replay // of a body without GetBody, or nil
 	attempts resilience.Attempts
-	last     *link                // of the last attempt, or nil
-	sent     bool                 // the caller's body has been handed over
-	tried    []*balancer.Endpoint // before the last attempt
+	sends    int                  // attempts that were made
+	last     *link                // of the last of them, or nil
+	tried    []*balancer.Endpoint // not to be picked again if there are others
 	earlier  []error              // of the attempts before the last
 }
 
@@ -70,15 +70,18 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 
 	for {
 		v, err := s.await(c.ctx, req.Cancel)
-		if err != nil || v.err != nil {
-			if err == nil {
-				err = v.err
-			}
-			if err == errForgotten && c.last == nil { //nolint:errorlint // a marker, never wrapped
-				c.release()
-				return nil, errForgotten // RoundTrip looks the name up once more
-			}
+		if err == nil {
+			err = v.err
+		}
+		switch {
+		case err == nil:
+		case err != errForgotten: //nolint:errorlint // a marker, never wrapped
 			return c.fail(err, nil)
+		case c.sends == 0:
+			c.release()
+			return nil, errForgotten // RoundTrip looks the name up once more
+		default:
+			return c.fail(balancer.ErrNoEndpoints, nil)
 		}
 		r := c.attempt(v)
 		again, stopped := c.again(v, &r)
@@ -98,18 +101,19 @@ func (c *call) again(v *view, r *result) (again bool, stopped error) {
 	if r.repeat == repeatNever || r.repeat == repeatIdempotent && !idempotent(c.req) || !c.replayable() {
 		return false, nil
 	}
-	if !slices.Contains(c.tried, c.last.endpoint) {
-		c.tried = append(c.tried, c.last.endpoint)
-	}
-	deadline, _ := c.ctx.Deadline()
-	fresh := len(c.tried) < v.size
+	c.try(c.last.endpoint)
+	fresh := slices.ContainsFunc(v.available, func(e *balancer.Endpoint) bool { return !slices.Contains(c.tried, e) })
 	retryAfter := r.retryAfter
 	if fresh && r.resp != nil && r.resp.StatusCode != http.StatusTooManyRequests {
 		retryAfter = 0 // speaks for the copy that said it, not for the others
 	}
+	deadline, _ := c.ctx.Deadline()
 	wait, err := c.attempts.Next(time.Now(), deadline, fresh, retryAfter)
 	if err != nil {
 		return false, err
+	}
+	if c.replay != nil && !c.replay.rewind() {
+		return false, nil // the upload has gone on after the answer
 	}
 	if r.resp != nil {
 		c.earlier = append(c.earlier, fmt.Errorf("status %d from %s", r.resp.StatusCode, c.last.endpoint.Addr()))
@@ -122,6 +126,13 @@ func (c *call) again(v *view, r *result) (again bool, stopped error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// try remembers that the call has been sent to an endpoint, or must not be.
+func (c *call) try(e *balancer.Endpoint) {
+	if !slices.Contains(c.tried, e) {
+		c.tried = append(c.tried, e)
+	}
 }
 
 // sleep waits, unless the call or the Transport ends before.
@@ -158,85 +169,78 @@ func (c *call) replayable() bool {
 }
 
 // attempt sends the call to one endpoint.
-func (c *call) attempt(v *view) result {
-	s := c.service
-	l, trial, err := c.pick(v)
+func (c *call) attempt(v *view) (r result) {
+	l, trial, err := c.choose(v)
 	if err != nil {
 		return result{err: err}
 	}
-	c.last = l
+	inFlight := true
+	defer func() { // also if a hook or the base panics
+		if inFlight {
+			l.endpoint.End()
+		}
+		trial.Release() // does nothing if its outcome is known
+	}()
 	if c.ctx.Err() != nil { // nothing is sent after the deadline
-		l.endpoint.End()
-		trial.Release()
 		return result{err: contextError(c.ctx)}
 	}
 	req, timeout, err := c.outgoing(l)
 	if err != nil {
-		l.endpoint.End()
-		trial.Release()
-		return result{err: err, repeat: repeatAny}
+		return result{err: err}
 	}
-	c.sent = true
+	c.last = l
+	c.sends++
+	c.hookPick(trial != noTrial)
+
 	generation := l.breaker.Generation()
 	start := time.Now()
 	resp, err := l.base.RoundTrip(req)
 	latency := time.Since(start)
-
-	var r result
-	var outcome balancer.Outcome
 	switch {
 	case err != nil:
-		if resp != nil && resp.Body != nil {
-			_ = resp.Body.Close() // a base must not return both
-		}
-		switch {
-		case c.ctx.Err() != nil:
-			err = contextError(c.ctx)
-		case timeout.expired():
-			err = errAttemptTimeout
-		}
-		outcome, r.repeat = c.classifyError(err)
-		r.err = err
+		drop(resp) // a base must not return both
 	case resp == nil:
-		outcome, r.err = balancer.Ignored, errNilResponse
-	default:
+		err = errNilResponse
+	case !timeout.disarm(): // it came, but with the attempt's context its body is gone
+		drop(resp)
+		err = errAttemptTimeout
+	}
+
+	var outcome balancer.Outcome
+	if err != nil {
+		outcome, r.repeat, r.err = c.classifyError(err, timeout)
+		timeout.end()
+	} else {
 		outcome, r.repeat, r.retryAfter = classifyResponse(resp)
 		r.resp = resp
 	}
 	// The trial ends with the header: a body that is never closed must not
 	// keep the breaker waiting.
-	l.observe(outcome, latency, trial, generation)
-	if r.resp != nil {
-		timeout.disarm()
-		resp.Request = c.req
-		c.wrapBody(resp, timeout)
-	} else {
-		timeout.end()
-		l.endpoint.End()
+	if trial != noTrial && err != nil && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+		// It had all the time there was. Released, it would give the next
+		// call to the same silence.
+		trial.Failure()
 	}
-	if len(s.transport.cfg.hooks) > 0 {
-		c.hookAttempt(l, &r, latency, outcome)
+	l.observe(outcome, latency, trial, generation)
+	if resp := r.resp; resp != nil {
+		resp.Request = c.req
+		inFlight = c.wrapBody(resp, timeout, outcome)
+	}
+	c.hookAttempt(&r, latency, outcome)
+	if r.resp != nil { // from here on, the body's end is the attempt's
+		inFlight = false
 	}
 	return r
 }
 
-// pick chooses an endpoint and counts the attempt there as in flight.
-func (c *call) pick(v *view) (*link, resilience.Trial, error) {
-	l, trial, err := c.choose(v)
-	if err != nil {
-		return nil, trial, err
+// drop closes a response that nobody will see.
+func drop(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close()
 	}
-	for _, h := range c.service.transport.cfg.hooks {
-		if h.Pick != nil {
-			h.Pick(PickEvent{
-				Context: c.ctx, Service: c.service.name, Endpoint: l.endpoint,
-				Attempt: c.attempts.Number(), Trial: trial != noTrial,
-			})
-		}
-	}
-	return l, trial, nil
 }
 
+// choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 	if len(c.tried) == 0 && len(v.trials) > 0 {
 		if l, trial, ok := c.takeTrial(v); ok {
@@ -245,7 +249,7 @@ func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 	}
 	// A picked endpoint can have been retired since the view was loaded. Then
 	// there is a newer view, which does not have it.
-	for range maxPicks {
+	for range maxPicks + len(v.available) {
 		if v.err != nil {
 			return nil, noTrial, v.err
 		}
@@ -259,6 +263,13 @@ func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 		l := links.Of(e)
 		if l.service != c.service {
 			break
+		}
+		if l.plaintext(c.req) {
+			if slices.Contains(c.tried, e) {
+				return nil, noTrial, ErrPlaintext // there are no others
+			}
+			c.try(e)
+			continue
 		}
 		if e.Begin() {
 			var trial resilience.Trial
@@ -279,6 +290,9 @@ func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
 		if waited := time.Since(l.service.born) - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
 			continue
 		}
+		if l.plaintext(c.req) {
+			continue
+		}
 		trial, ok := l.breaker.Trial()
 		if !ok {
 			continue
@@ -295,9 +309,7 @@ func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
 	c.handOver(resp)
-	if len(c.service.transport.cfg.hooks) > 0 {
-		c.hookCall(resp.StatusCode, nil)
-	}
+	c.hookCall(resp.StatusCode, nil)
 	return resp, nil
 }
 
@@ -306,13 +318,11 @@ func (c *call) fail(err, stopped error) (*http.Response, error) {
 	e := &Error{Service: c.service.name, Err: err, Stopped: stopped, Earlier: c.earlier}
 	if c.last != nil {
 		e.Addr = c.last.endpoint.Addr()
-		e.Attempts = c.attempts.Number()
+		e.Attempts = c.sends
 	}
 	c.finish()
 	c.release()
-	if len(c.service.transport.cfg.hooks) > 0 {
-		c.hookCall(0, e)
-	}
+	c.hookCall(0, e)
 	return nil, e
 }
 
@@ -322,7 +332,7 @@ func (c *call) finish() {
 	switch {
 	case c.replay != nil:
 		c.replay.finish()
-	case !c.sent:
+	case c.sends == 0:
 		closeBody(c.req)
 	}
 }
@@ -334,9 +344,22 @@ func (c *call) release() {
 	}
 }
 
-func (c *call) hookAttempt(l *link, r *result, latency time.Duration, outcome balancer.Outcome) {
+func (c *call) hookPick(trial bool) {
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Pick != nil {
+			h.Pick(PickEvent{
+				Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends, Trial: trial,
+			})
+		}
+	}
+}
+
+func (c *call) hookAttempt(r *result, latency time.Duration, outcome balancer.Outcome) {
+	if len(c.service.transport.cfg.hooks) == 0 {
+		return
+	}
 	event := AttemptEvent{
-		Context: c.ctx, Service: c.service.name, Endpoint: l.endpoint, Attempt: c.attempts.Number(),
+		Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends,
 		Err: r.err, Latency: latency, Outcome: outcome,
 	}
 	if r.resp != nil {
@@ -356,7 +379,7 @@ func (c *call) hookEnd() func(error) {
 	if !slices.ContainsFunc(hooks, func(h Hooks) bool { return h.End != nil }) {
 		return nil
 	}
-	event := EndEvent{Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.attempts.Number()}
+	event := EndEvent{Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends}
 	start := time.Now()
 	return func(err error) {
 		if !errors.Is(err, io.EOF) {
@@ -372,12 +395,15 @@ func (c *call) hookEnd() func(error) {
 }
 
 func (c *call) hookCall(status int, err error) {
+	if len(c.service.transport.cfg.hooks) == 0 {
+		return
+	}
 	event := CallEvent{
 		Context: c.ctx, Service: c.service.name, Method: c.req.Method,
 		Status: status, Err: err, Latency: time.Since(c.start),
 	}
 	if c.last != nil {
-		event.Endpoint, event.Attempts = c.last.endpoint, c.attempts.Number()
+		event.Endpoint, event.Attempts = c.last.endpoint, c.sends
 	}
 	for _, h := range c.service.transport.cfg.hooks {
 		if h.Call != nil {

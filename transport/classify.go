@@ -3,10 +3,15 @@ package transport
 import (
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"net/http"
+	"reflect"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/namesake-go/namesake/balancer"
 )
@@ -43,9 +48,10 @@ func classifyResponse(resp *http.Response) (outcome balancer.Outcome, repeat rep
 		// Not processed, by definition (RFC 9110, 15.5.20; RFC 8470, 5.2).
 		return balancer.Success, repeatAny, 0
 	case http.StatusTooManyRequests:
-		return balancer.Busy, repeatIdempotent, parseRetryAfter(resp.Header, time.Now())
+		retryAfter, _ = parseRetryAfter(resp.Header, time.Now())
+		return balancer.Busy, repeatIdempotent, retryAfter
 	case http.StatusServiceUnavailable:
-		if retryAfter = parseRetryAfter(resp.Header, time.Now()); retryAfter > 0 {
+		if retryAfter, ok := parseRetryAfter(resp.Header, time.Now()); ok {
 			return balancer.Busy, repeatIdempotent, retryAfter
 		}
 		return balancer.Failure, repeatIdempotent, 0
@@ -61,27 +67,34 @@ func classifyResponse(resp *http.Response) (outcome balancer.Outcome, repeat rep
 	}
 }
 
-// classifyError says the same of an attempt that got no response.
-func (c *call) classifyError(err error) (balancer.Outcome, repeat) {
+// classifyError says the same of an attempt that got no response, and what the
+// error is.
+func (c *call) classifyError(err error, timeout *attemptTimeout) (balancer.Outcome, repeat, error) {
 	switch {
-	case c.ctx.Err() != nil || c.canceled():
+	case c.ctx.Err() != nil:
 		// The caller gave up. The attempt says nothing of its endpoint but
 		// that it takes at least so long.
-		return balancer.Ignored, repeatNever
+		return balancer.Ignored, repeatNever, contextError(c.ctx)
+	case isClosed(c.req.Cancel):
+		return balancer.Ignored, repeatNever, err
+	case timeout.expired():
+		return balancer.Failure, repeatIdempotent, errAttemptTimeout
 	case c.replay != nil && c.replay.err() != nil:
-		return balancer.Ignored, repeatNever // the caller's body failed
+		return balancer.Ignored, repeatNever, err // the caller's body is at fault
+	case errors.Is(err, errNilResponse):
+		return balancer.Ignored, repeatNever, err
 	case neverSent(err):
-		return balancer.Failure, repeatAny
+		return balancer.Failure, repeatAny, err
 	case !sendable(c.req):
-		return balancer.Ignored, repeatNever // nor would another endpoint get it
+		return balancer.Ignored, repeatNever, err // nor would another endpoint get it
 	default:
-		return balancer.Failure, repeatIdempotent
+		return balancer.Failure, repeatIdempotent, err
 	}
 }
 
-func (c *call) canceled() bool {
+func isClosed(ch <-chan struct{}) bool {
 	select {
-	case <-c.req.Cancel:
+	case <-ch:
 		return true
 	default:
 		return false
@@ -92,8 +105,14 @@ func (c *call) canceled() bool {
 // processed, because there was no connection to send it over, or because the
 // peer says so. In doubt it does not.
 func neverSent(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "remote error") {
-		return true // "remote error" is a TLS alert
+	if errors.Is(err, errElsewhere) {
+		return true
+	}
+	if _, ok := errors.AsType[*handshakeError](err); ok {
+		return true
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "remote error" && aboutCertificate(op.Err)) {
+		return true
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
@@ -101,11 +120,25 @@ func neverSent(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return true
-	}
 	stream, ok := errors.AsType[streamError](err)
 	return ok && stream.Code == refusedStream
+}
+
+// aboutCertificate reports whether a TLS alert from the peer refuses our
+// certificate. Under TLS 1.3 that arrives after our side of the handshake is
+// over, and looks like a failed exchange; but a peer that refuses us does not
+// process what we say. The numbers are those of RFC 8446, section 6; the type
+// is crypto/tls's own.
+func aboutCertificate(alert error) bool {
+	v := reflect.ValueOf(alert)
+	if v.Kind() != reflect.Uint8 {
+		return false
+	}
+	switch v.Uint() {
+	case 40, 42, 43, 44, 45, 46, 48, 49, 116:
+		return true
+	}
+	return false
 }
 
 // refusedStream is the HTTP/2 error code of a request that the peer did not
@@ -122,55 +155,45 @@ type streamError struct {
 
 func (e streamError) Error() string { return "http2: stream error " + strconv.Itoa(int(e.Code)) }
 
-// sendable reports whether net/http accepts the request's method and header.
-// It is asked after an error only, to tell the caller's fault from the
-// endpoint's.
+// sendable reports whether net/http accepts the request. It is asked after an
+// error only, to tell the caller's fault from the endpoint's.
 func sendable(req *http.Request) bool {
-	if req.Header == nil || !token(req.Method) && req.Method != "" {
-		return false
-	}
-	for name, values := range req.Header {
-		if !token(name) {
+	_, err := httpguts.PunycodeHostPort(req.Host)
+	return err == nil && req.Header != nil &&
+		(req.Method == "" || httpguts.ValidHeaderFieldName(req.Method)) && // both are tokens
+		(req.Body != nil || req.ContentLength <= 0) &&
+		!strings.ContainsFunc(req.URL.RequestURI(), func(r rune) bool { return r < ' ' || r == 0x7f }) &&
+		sendableHeader(req.Header) && sendableHeader(req.Trailer)
+}
+
+func sendableHeader(h http.Header) bool {
+	for name, values := range h {
+		if !httpguts.ValidHeaderFieldName(name) {
 			return false
 		}
 		for _, value := range values {
-			for _, b := range []byte(value) {
-				if b < ' ' && b != '\t' || b == 0x7f {
-					return false
-				}
+			if !httpguts.ValidHeaderFieldValue(value) {
+				return false
 			}
 		}
 	}
 	return true
 }
 
-// token reports whether s is a token (RFC 9110, section 5.6.2).
-func token(s string) bool {
-	for _, b := range []byte(s) {
-		if b <= ' ' || b >= 0x7f {
-			return false
-		}
-		switch b {
-		case '"', '(', ')', ',', '/', ':', ';', '<', '=', '>', '?', '@', '[', '\\', ']', '{', '}':
-			return false
-		}
-	}
-	return s != ""
-}
-
 // parseRetryAfter returns the delay that a Retry-After header asks for, in
-// either form (RFC 9110, section 10.2.3): seconds, or a date. It returns 0 if
-// there is none that makes sense.
-func parseRetryAfter(h http.Header, now time.Time) time.Duration {
+// either form (RFC 9110, section 10.2.3): seconds, or a date. It reports false
+// if there is none that makes sense.
+func parseRetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	value := h.Get("Retry-After")
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
+	seconds, err := strconv.ParseUint(value, 10, 64)
+	switch {
+	case err == nil && seconds <= uint64(math.MaxInt64/time.Second):
+		return time.Duration(seconds) * time.Second, true
+	case err == nil, errors.Is(err, strconv.ErrRange):
+		return math.MaxInt64, true
 	}
 	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
+		return max(0, date.Sub(now)), true
 	}
-	return 0
+	return 0, false
 }

@@ -58,7 +58,7 @@
 // "orders:9090".
 //
 // Names may come from outside the program. Those without endpoints are
-// forgotten a minute after their last call, and there are never more than
+// forgotten a minute or two after their last call, and there are never more than
 // 1000 of them.
 //
 // Two options open the door by a hand's breadth: [WithPassThrough] for hosts
@@ -85,6 +85,8 @@
 //	                                              Idempotency-Key header
 //	500 and everything else                       no call
 //
+// TLS counts as failed also when it is our certificate that is refused.
+//
 // Its body must be there to be sent again: there is none, the request has
 // GetBody, or no more of it has been read than [WithReplayLimit] keeps. A
 // request with trailers is not repeated.
@@ -100,7 +102,11 @@
 //
 // One attempt can reach a server more than once: net/http repeats by itself
 // what it sent over a kept-alive connection that turns out to be dead, if the
-// method is GET, HEAD, OPTIONS or TRACE or there is an Idempotency-Key.
+// method is GET, HEAD, OPTIONS or TRACE or there is an Idempotency-Key. And a
+// request without a body, or with GetBody, that an HTTP/2 server refuses to
+// process is repeated by net/http on the same endpoint first, at once and then
+// after 1, 2, 4 seconds and so on: only [WithAttemptTimeout] sends it elsewhere
+// before a minute is over.
 //
 // # What counts against an endpoint
 //
@@ -113,8 +119,8 @@
 //	the caller canceled or its deadline     neither, but the time that passed
 //	passed                                  counts as latency if it is longer
 //	                                        than usual
-//	the caller's body or header is at       neither
-//	fault, the transport refused
+//	the caller's header is at fault, or     neither
+//	its body (one without GetBody)
 //
 // Five failures in a row, or half of at least twenty attempts within ten
 // seconds, open an endpoint's breaker ([WithBreaker]): it is ejected. After

@@ -15,6 +15,7 @@ import (
 type link struct {
 	endpoint *balancer.Endpoint
 	service  *service
+	scheme   string // that the registry says it speaks, or ""
 	base     http.RoundTripper
 	pool     *pool // under base, or nil over the user's own base for all
 	breaker  *resilience.Breaker
@@ -33,6 +34,7 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 	l := links.Of(e)
 	l.endpoint = e
 	l.service = s
+	l.scheme = in.Scheme
 	l.breaker = resilience.NewBreaker(s.cfg.breaker, l.breakerChanged)
 	l.base = s.transport.cfg.base
 	if l.base == nil {
@@ -49,14 +51,13 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 func (l *link) warmUp() {
 	s := l.service
 	l.pool.warmUp(s.transport.ctx, l.endpoint.Instance(), s.serverName())
-	s.mu.Lock()
-	l.warming = false
-	var after deferred
-	if !s.closed && s.endpoints[l.endpoint.Key()] == l.endpoint {
-		after = s.rebuild()
-	}
-	s.mu.Unlock()
-	after.run()
+	s.locked(func() deferred {
+		l.warming = false
+		if !s.has(l) {
+			return nil
+		}
+		return s.rebuild()
+	})
 }
 
 // retire lets attempts in flight end, then closes what they leave. Idle

@@ -28,7 +28,7 @@ var (
 
 	// ErrTooManyServices fails calls for one more name than a Transport keeps
 	// state for, which is 1000. Names that the registry does not know are
-	// forgotten a minute after their last call.
+	// forgotten a minute or two after their last call.
 	ErrTooManyServices = errors.New("transport: too many services")
 )
 
@@ -50,7 +50,8 @@ type Error struct {
 	// Addr is the address of the endpoint that was tried last, empty if the
 	// call never got that far.
 	Addr string
-	// Attempts is how many times the call was sent, or tried to be.
+	// Attempts is how many times the call was given to a connection pool to
+	// be sent.
 	Attempts int
 	// Stopped says why there was no further attempt at a call that could have
 	// been repeated: an error of package resilience. It is nil for a call

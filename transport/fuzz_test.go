@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,8 +47,9 @@ func FuzzRetryAfter(f *testing.F) {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		d := transport.ParseRetryAfter(http.Header{"Retry-After": {value}}, now)
+		d, ok := transport.ParseRetryAfter(http.Header{"Retry-After": {value}}, now)
 		assert.GreaterOrEqual(t, d, time.Duration(0))
+		assert.True(t, ok || d == 0)
 	})
 }
 
@@ -57,6 +59,7 @@ func TestRetryAfterForms(t *testing.T) {
 		"":                               0,
 		"0":                              0,
 		"120":                            2 * time.Minute,
+		"99999999999999999999":           math.MaxInt64,
 		"-5":                             0,
 		"1.5":                            0,
 		"soon":                           0,
@@ -65,7 +68,8 @@ func TestRetryAfterForms(t *testing.T) {
 		"Sun Nov  1 12:00:05 2026":       5 * time.Second, // likewise
 		"Sun, 01 Nov 2026 11:59:00 GMT":  0,               // past
 	} {
-		assert.Equal(t, want, transport.ParseRetryAfter(http.Header{"Retry-After": {value}}, now), value)
+		d, _ := transport.ParseRetryAfter(http.Header{"Retry-After": {value}}, now)
+		assert.Equal(t, want, d, value)
 	}
 }
 

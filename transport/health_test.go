@@ -90,7 +90,7 @@ func (r *record) takePicks() map[string]int {
 func TestEjectionAndReturn(t *testing.T) {
 	var rec record
 	var sick atomic.Bool
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		rec.take()
 		sick.Store(false)
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
@@ -241,7 +241,7 @@ func TestRecoveryFromTotalOutage(t *testing.T) {
 // S71: what counts against an endpoint is what it did.
 func TestTruncatedBodyIsAFailure(t *testing.T) {
 	var rec record
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		rec.take()
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
@@ -262,7 +262,7 @@ func TestTruncatedBodyIsAFailure(t *testing.T) {
 // What a caller throws away unread is nobody's failure.
 func TestClosingEarlyIsNoFailure(t *testing.T) {
 	var rec record
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		rec.take()
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "begin")

@@ -19,8 +19,8 @@ type Hooks struct {
 	Pick func(PickEvent)
 	// Attempt: an attempt got its response's header, or failed.
 	Attempt func(AttemptEvent)
-	// Call: RoundTrip returns: with a response, whose body is yet to be read,
-	// or with an error.
+	// Call: a call of a service returns: with a response, whose body is yet
+	// to be read, or with an error. URLs that name no service are no calls.
 	Call func(CallEvent)
 	// End: an attempt's response body was read to its end, closed, broken
 	// off, or abandoned by a caller whose context ended. It is called for

@@ -47,7 +47,17 @@ type mode struct {
 	name      string
 	secure    bool
 	protocols http.Protocols
+	over      over
 }
+
+// over is what a mesh's calls are sent by.
+type over int
+
+const (
+	overPools     over = iota // the transport's own
+	aroundPools               // a RoundTripper around each of them
+	overUsersBase             // an http.Transport of the user's for all
+)
 
 // The first is the one that tests use which run in one mode only.
 func modes() []mode {
@@ -56,6 +66,19 @@ func modes() []mode {
 	list[1].protocols.SetHTTP1(true)
 	list[2].protocols.SetHTTP2(true)
 	list[3].protocols.SetUnencryptedHTTP2(true)
+	return list
+}
+
+// ways are the modes, and those again around the pools and over a base of the
+// user's.
+func ways() []mode {
+	list := modes()
+	for _, mode := range modes() {
+		around, base := mode, mode
+		around.name, around.over = mode.name+" around the pools", aroundPools
+		base.name, base.over = mode.name+" over a base", overUsersBase
+		list = append(list, around, base)
+	}
 	return list
 }
 
@@ -74,6 +97,15 @@ func inEveryMode(t *testing.T, f func(t *testing.T, m *mesh), opts ...transport.
 	}
 }
 
+// inEveryWay is inEveryMode for what holds whatever the calls are sent by. It
+// is not for tests of connections: those of a user's base are its own business.
+func inEveryWay(t *testing.T, f func(t *testing.T, m *mesh), opts ...transport.Option) {
+	t.Helper()
+	for _, mode := range ways() {
+		t.Run(mode.name, func(t *testing.T) { mode.run(t, f, opts) })
+	}
+}
+
 func (mode mode) run(t *testing.T, f func(t *testing.T, m *mesh), opts []transport.Option) {
 	t.Helper()
 	serverTLS, clientTLS := certificate(t)
@@ -85,6 +117,19 @@ func (mode mode) run(t *testing.T, f func(t *testing.T, m *mesh), opts []transpo
 			transport.WithProtocols(mode.protocols),
 			transport.WithTLS(clientTLS),
 		}, opts...)
+		switch mode.over {
+		case aroundPools:
+			opts = append(opts, transport.WithEndpointBase(func(_ discovery.Instance, pool http.RoundTripper) http.RoundTripper {
+				return &tracing{pool, func(*http.Request) {}}
+			}))
+		case overUsersBase:
+			base := &http.Transport{
+				DialContext: m.net.DialContext, TLSClientConfig: clientTLS.Clone(), Protocols: &mode.protocols,
+				ExpectContinueTimeout: time.Second,
+			}
+			defer base.CloseIdleConnections()
+			opts = append(opts, transport.WithBase(base))
+		}
 		m.rt = transport.New(&m.registry, opts...)
 		m.client = &http.Client{Transport: m.rt}
 		defer m.close()

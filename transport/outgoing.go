@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -35,12 +36,8 @@ type rewritten struct {
 // whenever that is possible. The timeout is that of the attempt, nil if it has
 // none.
 func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
-	scheme := l.endpoint.Instance().Scheme
-	if scheme == "http" && c.req.URL.Scheme == "https" {
-		return nil, nil, ErrPlaintext
-	}
-	upgrade := scheme == "https" && c.req.URL.Scheme == "http"
-	ownBody := c.replay == nil && (!c.sent || c.req.Body == nil || c.req.Body == http.NoBody)
+	upgrade := l.scheme == "https" && c.req.URL.Scheme == "http"
+	ownBody := c.replay == nil && (c.sends == 0 || c.req.Body == nil || c.req.Body == http.NoBody)
 	timed := c.service.cfg.attemptTimeout > 0
 	pinned := l.pool != nil
 	renamed := c.service.transport.cfg.mapsAddresses && c.service.ownAddress(c.req.URL)
@@ -55,6 +52,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
 	case ownBody:
 	case c.replay != nil:
 		r.req.Body = c.replay.reader()
+		r.req.GetBody = notHere
 	default:
 		var err error
 		if r.req.Body, err = c.req.GetBody(); err != nil {
@@ -95,6 +93,20 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
 	return &r.req, timeout, nil
 }
 
+// errElsewhere ends what net/http would repeat by itself on the same endpoint.
+var errElsewhere = errors.New("transport: to be repeated elsewhere")
+
+// notHere is the GetBody of a request whose body we lend. net/http asks for it
+// only where the request was not processed, or may be repeated anyway; without
+// it, it would hide the reason in a text.
+func notHere() (io.ReadCloser, error) { return nil, errElsewhere }
+
+// plaintext reports whether a request must not go to the endpoint, which
+// speaks plain HTTP, because its URL demands https.
+func (l *link) plaintext(req *http.Request) bool {
+	return req.URL.Scheme == "https" && l.scheme == "http"
+}
+
 // remaining returns the milliseconds that are left to the attempt, for the
 // header that tells the server, or "" if it is not to be told.
 func (c *call) remaining() string {
@@ -131,12 +143,8 @@ func (a *attemptTimeout) expired() bool {
 }
 
 // disarm lets the attempt go on for as long as the response's body takes. The
-// context lives until end.
-func (a *attemptTimeout) disarm() {
-	if a != nil {
-		a.timer.Stop()
-	}
-}
+// context lives until end. It reports false if it is too late for that.
+func (a *attemptTimeout) disarm() bool { return a == nil || a.timer.Stop() }
 
 // end releases the attempt's context.
 func (a *attemptTimeout) end() {

@@ -3,10 +3,12 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,8 +75,9 @@ type PoolConfig struct {
 	// Warm is how many connections are made to an endpoint that joins a set
 	// before it gets calls, over TLS if the registry says that it speaks
 	// https. One that cannot be connected within the dial timeout gets calls
-	// all the same, and so do the endpoints of a set that has no others.
-	// Default 0.
+	// all the same, and so do the endpoints of a set that has no others. With
+	// TLS 1.3 such a connection looks well although the server is about to
+	// refuse our certificate. Default 0.
 	Warm int
 }
 
@@ -125,10 +128,10 @@ func newPool(s *service, in discovery.Instance) *pool {
 // newTransport has no proxy: calls between services must not leave through one
 // that the environment happens to name.
 func (p *pool) newTransport() *http.Transport {
-	t := &http.Transport{
+	return &http.Transport{
 		DialContext:            p.dialContext,
+		DialTLSContext:         p.dialTLSContext, // so that a failure in it is known for what it is
 		TLSClientConfig:        p.tlsConfig(),
-		TLSHandshakeTimeout:    tlsHandshakeTimeout,
 		MaxIdleConnsPerHost:    p.cfg.MaxIdle,
 		IdleConnTimeout:        p.cfg.IdleTimeout,
 		ResponseHeaderTimeout:  p.cfg.ResponseHeaderTimeout,
@@ -141,10 +144,6 @@ func (p *pool) newTransport() *http.Transport {
 			WriteByteTimeout: writeByteTimeout,
 		},
 	}
-	if p.cfg.Warm > 0 {
-		t.DialTLSContext = p.dialTLSContext // net/http's own cannot be done in advance
-	}
-	return t
 }
 
 // tlsConfig returns a copy, since net/http writes to what it is given.
@@ -243,6 +242,9 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 	defer cancel()
 	c, err := t.cfg.dial(ctx, network, p.addr)
 	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
+			err = &net.OpError{Op: "dial", Net: network, Err: err} // whatever a dialer of the user's says
+		}
 		return nil, err
 	}
 	t.conns.Add(1)
@@ -250,7 +252,8 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 	return &conn{Conn: c, pool: p}, nil
 }
 
-// handshake does what net/http does, in advance of a call.
+// handshake does what net/http does, and says so when it fails: then nothing
+// was sent.
 func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (net.Conn, error) {
 	cfg := p.tlsConfig()
 	if cfg == nil {
@@ -267,15 +270,28 @@ func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (
 			cfg.NextProtos = append(cfg.NextProtos, "http/1.1")
 		}
 	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
 	ctx, cancel := context.WithTimeout(ctx, tlsHandshakeTimeout)
 	defer cancel()
 	c := tls.Client(raw, cfg)
-	if err := c.HandshakeContext(ctx); err != nil {
+	err := c.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(c.ConnectionState(), err)
+	}
+	if err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, &handshakeError{err}
 	}
 	return c, nil
 }
+
+// A handshakeError is a failed TLS handshake.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
 
 // takeWarm returns a connection that was made in advance, if there is one that
 // has not waited too long.
@@ -284,16 +300,18 @@ func (p *pool) takeWarm() net.Conn {
 		return nil
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.warm) > 0 {
-		c := p.warm[len(p.warm)-1]
-		p.warm = p.warm[:len(p.warm)-1]
-		if time.Since(c.made) < p.cfg.IdleTimeout {
-			return c.Conn
-		}
-		_ = c.Close() // on loopback of a mutex: closing a socket does not wait
+	warm := p.warm
+	var taken net.Conn
+	if n := len(warm); n > 0 && time.Since(warm[n-1].made) < p.cfg.IdleTimeout { // the newest
+		taken, p.warm, warm = warm[n-1].Conn, warm[:n-1], nil
+	} else {
+		p.warm = nil
 	}
-	return nil
+	p.mu.Unlock()
+	for _, c := range warm { // all too old
+		_ = c.Close()
+	}
+	return taken
 }
 
 // warmUp makes connections in advance, all at once.
@@ -348,6 +366,14 @@ func (c *conn) Close() error {
 		c.pool.service.transport.conns.Add(-1)
 	}
 	return c.Conn.Close()
+}
+
+// CloseWrite closes the sending direction of an upgraded connection.
+func (c *conn) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // ReadFrom lets the system copy files to sockets, as it does without a wrapper.

@@ -365,7 +365,7 @@ func TestRedirectToAnEndpointsAddress(t *testing.T) {
 // less, and less at each attempt.
 func TestDeadlineHeader(t *testing.T) {
 	var got []string
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		got = nil
 		for _, addr := range addrs(2) {
 			m.serve(addr, func(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,8 @@ import (
 // errSuperseded is what a reader of an earlier attempt gets that still reads.
 var errSuperseded = errors.New("transport: the request body is being sent elsewhere")
 
+var errBodyLength = errors.New("transport: the request body is not as long as its ContentLength")
+
 // bodyNeedsReplay reports whether a request has a body that only we could send
 // twice.
 func bodyNeedsReplay(req *http.Request) bool {
@@ -22,11 +24,13 @@ func bodyNeedsReplay(req *http.Request) bool {
 // last attempt has let go of it: net/http may go on reading and closing after
 // RoundTrip has returned.
 type replay struct {
-	src   io.ReadCloser
-	limit int
+	src    io.ReadCloser
+	length int64 // that the request says, if greater than 0
+	limit  int
 
 	mu       sync.Mutex // guards what follows; not held while src is read
 	kept     []byte
+	read     int64
 	overflow bool // more has been read than was kept
 	reading  bool // somebody reads from src now
 	current  *replayReader
@@ -36,24 +40,49 @@ type replay struct {
 }
 
 func newReplay(req *http.Request, limit int) *replay {
-	return &replay{src: req.Body, limit: limit}
+	return &replay{src: req.Body, length: req.ContentLength, limit: limit}
 }
 
-// possible reports whether the body can be sent from its start once more.
+// possible reports whether the body can be sent from its start once more, as
+// it is now. What it is when the time has come, rewind says.
 func (r *replay) possible() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.whole()
+}
+
+// rewind takes the body from the attempt that has it, for the next one. It
+// reports false if the body cannot be sent from its start once more; then that
+// attempt keeps it. An upload that outlives its answer would otherwise read on
+// until the next attempt begins.
+func (r *replay) rewind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.whole() {
+		return false
+	}
+	r.current = nil
+	return true
+}
+
+// whole must be called with mu held.
+func (r *replay) whole() bool {
 	return !r.overflow && !r.reading && (r.srcErr == nil || errors.Is(r.srcErr, io.EOF))
 }
 
-// err returns the error with which reading the caller's body failed.
+// err returns what is wrong with the caller's body: the error with which
+// reading it failed, or that it is not as long as the request says.
 func (r *replay) err() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if errors.Is(r.srcErr, io.EOF) {
+	switch {
+	case r.length > 0 && (r.read > r.length || r.read < r.length && errors.Is(r.srcErr, io.EOF)):
+		return errBodyLength
+	case errors.Is(r.srcErr, io.EOF):
 		return nil
+	default:
+		return r.srcErr
 	}
-	return r.srcErr
 }
 
 // reader returns the body for the next attempt. Readers lent before read
@@ -120,6 +149,7 @@ func (rr *replayReader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reading = false
+	r.read += int64(n)
 	r.srcErr = err
 	switch {
 	case r.overflow:

@@ -45,7 +45,7 @@ func TestWhatIsRepeated(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			t.Run(name+"/"+method, func(t *testing.T) {
 				var outcomes []balancer.Outcome
-				inEveryMode(t, func(t *testing.T, m *mesh) {
+				inEveryWay(t, func(t *testing.T, m *mesh) {
 					outcomes = nil
 					m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 						if c.retryAfter != "" {
@@ -92,7 +92,7 @@ func TestBrokenConnection(t *testing.T) {
 		"POST with a key": {http.MethodPost, "k-1", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEveryMode(t, func(t *testing.T, m *mesh) {
+			inEveryWay(t, func(t *testing.T, m *mesh) {
 				m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					panic(http.ErrAbortHandler)
@@ -131,7 +131,7 @@ func TestRefusedConnection(t *testing.T) {
 		"a plain io.Reader": func() io.Reader { return io.MultiReader(strings.NewReader("the "), strings.NewReader("body")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEveryMode(t, func(t *testing.T, m *mesh) {
+			inEveryWay(t, func(t *testing.T, m *mesh) {
 				m.serve("10.0.0.3:80", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 				m.registry.Set("orders", discovery.Addrs(addrs(3)...)...)
 				status, got, err := m.do(http.MethodPost, "http://orders/", body())
@@ -166,7 +166,7 @@ func TestErrorOfACallThatFailedEverywhere(t *testing.T) {
 
 // S5: a response is never turned into an error.
 func TestTheLastResponseIsReturned(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(3) {
 			m.serve(addr, answer(http.StatusServiceUnavailable, addr))
 		}
@@ -239,7 +239,7 @@ func TestRetryAfter(t *testing.T) {
 		"too little time left": {503, false, 0, time.Second, 503, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEveryMode(t, func(t *testing.T, m *mesh) {
+			inEveryWay(t, func(t *testing.T, m *mesh) {
 				list := addrs(1 + c.others)
 				m.serve(list[0], busy(c.status, c.date))
 				for _, addr := range list[1:] {
@@ -266,7 +266,7 @@ func TestRetryAfter(t *testing.T) {
 
 // S58
 func TestCanceledDuringBackoff(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "5")
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -379,7 +379,7 @@ func TestReplayLimit(t *testing.T) {
 		"empty, unknown": {0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEveryMode(t, func(t *testing.T, m *mesh) {
+			inEveryWay(t, func(t *testing.T, m *mesh) {
 				var sizes []int64
 				count := func(status int) http.HandlerFunc {
 					return func(w http.ResponseWriter, r *http.Request) {
@@ -411,7 +411,7 @@ func TestReplayLimit(t *testing.T) {
 
 // S47: what is kept for a replay does not hold up what is sent.
 func TestStreamingUpload(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		first := make(chan struct{})
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			p := make([]byte, 3)

@@ -46,6 +46,8 @@ type service struct {
 	emptyTimer *time.Timer                   // runs out with the grace period
 	idleTimer  *time.Timer                   // forgets the service
 	err        error                         // what the watcher complains about
+	logged     time.Time                     // when that was last logged
+	waiting    int                           // calls, for the first answer
 	panicking  bool                          // too few look healthy
 	closed     bool
 }
@@ -54,9 +56,10 @@ type service struct {
 // rebuild, the one place that decides who is available, and never changed.
 type view struct {
 	picker balancer.Picker // nil if err is set
-	size   int             // how many it chooses from
 	err    error           // why nothing can be picked
 	trials []*link         // half-open: the next calls decide about them
+
+	available []*balancer.Endpoint // what picker chooses from
 }
 
 func newService(t *Transport, name string) *service {
@@ -106,7 +109,7 @@ func (s *service) watch() {
 // it was asked last, so that names from outside do not pile up.
 func (s *service) forgetIfIdle(stop context.CancelFunc) {
 	s.mu.Lock()
-	idle := len(s.endpoints) == 0 && !s.called.Swap(false)
+	idle := len(s.endpoints) == 0 && s.waiting == 0 && !s.called.Swap(false)
 	if !idle && !s.closed {
 		s.idleTimer.Reset(forgetAfter)
 	}
@@ -117,9 +120,6 @@ func (s *service) forgetIfIdle(stop context.CancelFunc) {
 		stop()
 	}
 }
-
-// close ends the service with its Transport.
-func (s *service) close() { s.shut(ErrClosed) }
 
 // shut retires all endpoints and makes calls fail with err.
 func (s *service) shut(err error) {
@@ -156,6 +156,8 @@ func (s *service) await(ctx context.Context, canceled <-chan struct{}) (*view, e
 	if v := s.view.Load(); v != nil {
 		return v, nil
 	}
+	s.wait(1)
+	defer s.wait(-1)
 	timer := time.NewTimer(s.transport.cfg.registryTimeout)
 	defer timer.Stop()
 	var reason error
@@ -177,68 +179,94 @@ func (s *service) await(ctx context.Context, canceled <-chan struct{}) (*view, e
 	return nil, reason
 }
 
-// registryError takes note of news that carries no set.
-func (s *service) registryError(err error) {
+func (s *service) wait(n int) {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	changed := s.err == nil || s.err.Error() != err.Error()
-	s.err = err
-	stands := len(s.endpoints)
-	if errors.Is(err, discovery.ErrUnknownService) && stands == 0 {
-		s.publish(&view{err: err}) // an answer, if not a set
-		changed = false
-	}
-	s.mu.Unlock()
-	if changed {
-		s.transport.cfg.logger.Warn("registry error; the last set of endpoints stands",
-			slog.String("service", s.name), slog.Int("endpoints", stands), slog.Any("error", err))
-	}
-	s.hookRegistryError(err)
+	defer s.mu.Unlock()
+	s.waiting += n
 }
 
-// update takes a new set from the registry.
-func (s *service) update(set []discovery.Instance) {
-	instances, faults := sift(set)
-	for _, err := range faults {
-		s.registryError(err)
-	}
-	if len(instances) == 0 && len(faults) > 0 {
-		return // nothing in it can be used: the last set stands
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	if len(faults) == 0 {
-		s.err = nil
-	}
+// locked runs f with mu held, and after releasing it, what f returns: hooks,
+// logs and I/O never run under a lock. It does nothing if the service is
+// closed. A policy that panics in f leaves no lock behind.
+func (s *service) locked(f func() deferred) {
 	var after deferred
-	if len(instances) == 0 && len(s.endpoints) > 0 && s.transport.cfg.emptyGrace > 0 {
-		after = s.disbelieve()
-	} else {
-		after = s.replace(instances)
+	func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			after = f()
+		}
+	}()
+	for _, f := range after {
+		f()
 	}
-	s.mu.Unlock()
-	after.run()
+}
+
+// has reports whether a link is that of an endpoint of the moment. The caller
+// holds mu.
+func (s *service) has(l *link) bool { return s.endpoints[l.endpoint.Key()] == l.endpoint }
+
+// logInterval is how often the log repeats that the registry errs.
+const logInterval = time.Minute
+
+// registryError takes note of news that carries no set.
+func (s *service) registryError(err error) {
+	s.locked(func() (after deferred) {
+		if errors.Is(err, discovery.ErrUnknownService) {
+			if len(s.endpoints) == 0 { // an answer, if not a set
+				s.publish(&view{err: err})
+				return nil
+			}
+			after = s.disbelieve()
+		}
+		s.err = err
+		stand := len(s.endpoints)
+		if time.Since(s.logged) >= logInterval {
+			s.logged = time.Now()
+			after.add(func() {
+				s.transport.cfg.logger.Warn("registry error",
+					slog.String("service", s.name), slog.Int("endpoints", stand), slog.Any("error", err))
+			})
+		}
+		after.add(func() { s.hookRegistryError(err) })
+		return after
+	})
+}
+
+// update takes a new set from the registry. Instances that cannot be called
+// are left out; if no others are left, the last set stands.
+func (s *service) update(set []discovery.Instance) {
+	instances, err := discovery.CleanSet(set)
+	if err != nil {
+		s.registryError(err)
+		if len(instances) == 0 {
+			return
+		}
+	}
+	s.locked(func() deferred {
+		s.err = err
+		if len(instances) == 0 && len(s.endpoints) > 0 {
+			return s.disbelieve()
+		}
+		return s.replace(instances)
+	})
 }
 
 // disbelieve keeps the endpoints of a service that is suddenly said to have
-// none, for the grace period. The caller holds mu, and runs what is returned
-// after releasing it.
+// none, for the grace period. The caller holds mu.
 func (s *service) disbelieve() (after deferred) {
+	if s.transport.cfg.emptyGrace <= 0 {
+		return s.replace(nil)
+	}
 	if !s.emptySince.IsZero() {
 		return nil
 	}
 	s.emptySince = time.Now()
-	grace, stands := s.transport.cfg.emptyGrace, len(s.endpoints)
+	grace, stand := s.transport.cfg.emptyGrace, len(s.endpoints)
 	s.emptyTimer = time.AfterFunc(grace, s.believe)
 	after.add(func() {
 		s.transport.cfg.logger.Warn("the registry lists no endpoints any more; the last set stands for now",
-			slog.String("service", s.name), slog.Int("endpoints", stands), slog.Duration("grace", grace))
+			slog.String("service", s.name), slog.Int("endpoints", stand), slog.Duration("grace", grace))
 		s.hookRegistryError(errEmptySet)
 	})
 	return after
@@ -246,20 +274,16 @@ func (s *service) disbelieve() (after deferred) {
 
 // believe takes the empty set for a fact when the grace period is over.
 func (s *service) believe() {
-	s.mu.Lock()
-	if s.closed || s.emptySince.IsZero() || time.Since(s.emptySince) < s.transport.cfg.emptyGrace {
-		// Another set came just in time.
-		s.mu.Unlock()
-		return
-	}
-	after := s.replace(nil)
-	s.mu.Unlock()
-	after.run()
+	s.locked(func() deferred {
+		if s.emptySince.IsZero() || time.Since(s.emptySince) < s.transport.cfg.emptyGrace {
+			return nil // another set came just in time
+		}
+		return s.replace(nil)
+	})
 }
 
 // replace makes instances the service's set. Whoever stays keeps its endpoint,
-// and so its connections, its load and its breaker. The caller holds mu, and
-// runs what is returned after releasing it.
+// and so its connections, its load and its breaker. The caller holds mu.
 func (s *service) replace(instances []discovery.Instance) (after deferred) {
 	if s.emptyTimer != nil {
 		s.emptyTimer.Stop()
@@ -294,8 +318,7 @@ func (s *service) replace(instances []discovery.Instance) (after deferred) {
 }
 
 // rebuild decides which endpoints are available and has the policy build a
-// picker for them. It is the only place that does. The caller holds mu, and
-// runs what is returned after releasing it.
+// picker for them. It is the only place that does. The caller holds mu.
 func (s *service) rebuild() (after deferred) {
 	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
 		return cmp.Compare(a.Key(), b.Key())
@@ -324,7 +347,7 @@ func (s *service) rebuild() (after deferred) {
 	if len(all) == 0 {
 		s.publish(&view{err: balancer.ErrNoEndpoints})
 	} else {
-		v := &view{size: len(available), trials: trials}
+		v := &view{available: available, trials: trials}
 		v.picker = s.cfg.policy(balancer.Set{Available: available, All: all})
 		if v.picker == nil {
 			v.err = errNoPicker
@@ -358,19 +381,19 @@ func (s *service) rebuild() (after deferred) {
 
 // breakerChanged rebuilds, so that the next pick knows.
 func (s *service) breakerChanged(l *link, from, to resilience.State) {
-	s.mu.Lock()
-	if s.closed || s.endpoints[l.endpoint.Key()] != l.endpoint {
-		s.mu.Unlock()
-		return
-	}
-	after := s.rebuild()
-	s.mu.Unlock()
-	for _, h := range s.transport.cfg.hooks {
-		if h.BreakerChanged != nil {
-			h.BreakerChanged(BreakerEvent{Service: s.name, Endpoint: l.endpoint, From: from, To: to})
+	s.locked(func() (after deferred) {
+		if !s.has(l) {
+			return nil
 		}
-	}
-	after.run()
+		after.add(func() {
+			for _, h := range s.transport.cfg.hooks {
+				if h.BreakerChanged != nil {
+					h.BreakerChanged(BreakerEvent{Service: s.name, Endpoint: l.endpoint, From: from, To: to})
+				}
+			}
+		})
+		return append(after, s.rebuild()...)
+	})
 }
 
 // links returns what is kept about the endpoints of the moment.
@@ -403,25 +426,6 @@ func (s *service) serverName() string {
 	return host
 }
 
-// sift returns the instances of a set that can be called, each key once, and
-// says what is wrong with the others.
-func sift(set []discovery.Instance) (instances []discovery.Instance, faults []error) {
-	seen := make(map[string]bool, len(set))
-	for _, in := range set {
-		if err := in.Validate(); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		if seen[in.Key()] {
-			faults = append(faults, fmt.Errorf("discovery: instance %q is listed twice", in.Key()))
-			continue
-		}
-		seen[in.Key()] = true
-		instances = append(instances, in)
-	}
-	return instances, faults
-}
-
 // sameWay reports whether an instance is still reached as it was. One at
 // another address is another endpoint, even under the same ID.
 func sameWay(a, b discovery.Instance) bool {
@@ -433,9 +437,3 @@ func sameWay(a, b discovery.Instance) bool {
 type deferred []func()
 
 func (d *deferred) add(f func()) { *d = append(*d, f) }
-
-func (d deferred) run() {
-	for _, f := range d {
-		f()
-	}
-}

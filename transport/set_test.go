@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,7 @@ import (
 // breaker. Who changes its address is somebody else.
 func TestWhoStaysKeepsItsEndpoint(t *testing.T) {
 	endpoints := map[string]*balancer.Endpoint{}
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(4) {
 			m.serve(addr, say(addr))
 		}
@@ -222,9 +223,9 @@ func TestInvalidInstances(t *testing.T) {
 	for _, host := range called {
 		require.Equal(t, "10.0.0.1:80", host)
 	}
-	require.GreaterOrEqual(t, len(faults), 5)
-	for i, culprit := range []string{`"a"`, `"b"`, "gopher", "10.0.0.9:0", "nonsense"} {
-		assert.Contains(t, faults[i], culprit)
+	all := strings.Join(faults, "\n")
+	for _, culprit := range []string{`"a"`, `"b"`, "gopher", "10.0.0.9:0", "nonsense"} {
+		assert.Contains(t, all, culprit)
 	}
 }
 

@@ -83,7 +83,8 @@ func (t *Transport) service(req *http.Request) (*service, error) {
 	}
 	// Names are canonical nearly always, and a host without a port that is in
 	// the map is its own canonical name.
-	if s := (*t.services.Load())[req.URL.Host]; s != nil && strings.IndexByte(req.URL.Host, ':') < 0 {
+	if s := (*t.services.Load())[req.URL.Host]; s != nil && strings.IndexByte(req.URL.Host, ':') < 0 &&
+		(req.URL.Scheme == "http" || req.URL.Scheme == "https") {
 		return s, nil
 	}
 	name, err := serviceName(req.URL)
@@ -94,6 +95,9 @@ func (t *Transport) service(req *http.Request) (*service, error) {
 		return s, nil
 	}
 	if t.cfg.outside.has(req.URL) {
+		if t.ctx.Err() != nil {
+			return nil, &Error{Service: name, Err: ErrClosed}
+		}
 		return nil, nil
 	}
 	if s := t.ownerOf(req.URL); s != nil {
@@ -188,10 +192,10 @@ func (t *Transport) Close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
-	t.cancel(ErrClosed)
 	for _, s := range *t.services.Load() {
-		s.close()
+		s.shut(ErrClosed)
 	}
+	t.cancel(ErrClosed) // after that, so that what watchers say of it is not heard
 	t.wg.Wait()
 }
 

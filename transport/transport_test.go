@@ -21,7 +21,7 @@ import (
 )
 
 func TestCallsSpreadOverTheCopies(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(3) {
 			m.serve(addr, say(addr))
 		}
@@ -90,7 +90,7 @@ func TestTheNameStays(t *testing.T) {
 // Cookies and redirects are http.Client's business and work with logical
 // names (S15, S18).
 func TestCookiesAndRedirects(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(2) {
 			m.serve(addr, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/first" {
@@ -275,7 +275,7 @@ func TestTheFirstAnswerReleasesWaitingCalls(t *testing.T) {
 }
 
 func TestCanceledWhileWaiting(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		reason := errors.New("the user left")
@@ -301,7 +301,7 @@ func TestCanceledWhileWaiting(t *testing.T) {
 // http.Client's own timeout reaches through, while waiting for the header and
 // in the body (S68, S69).
 func TestClientTimeout(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/body" {
 				_, _ = io.WriteString(w, "beginning")
@@ -326,7 +326,7 @@ func TestClientTimeout(t *testing.T) {
 }
 
 func TestServiceTimeoutCoversTheBody(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		for _, addr := range addrs(2) {
 			m.serve(addr, func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.WriteString(w, "beginning")
@@ -352,7 +352,7 @@ func TestServiceTimeoutCoversTheBody(t *testing.T) {
 
 // S62: the attempt's timeout ends with the header.
 func TestAttemptTimeout(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		m.serve("10.0.0.2:80", func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(10 * time.Millisecond)
@@ -373,7 +373,7 @@ func TestAttemptTimeout(t *testing.T) {
 
 func TestAttemptTimeoutOfTheLastAttempt(t *testing.T) {
 	var outcomes []balancer.Outcome
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		outcomes = nil
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -419,7 +419,7 @@ func TestCloseIdleConnections(t *testing.T) {
 // After Close nothing is left, calls fail, and what is in flight may finish
 // (S81, S83).
 func TestClose(t *testing.T) {
-	inEveryMode(t, func(t *testing.T, m *mesh) {
+	inEveryWay(t, func(t *testing.T, m *mesh) {
 		release := make(chan struct{})
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "begin ")
