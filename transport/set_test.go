@@ -294,7 +294,7 @@ func TestChurn(t *testing.T) {
 		var calls sync.WaitGroup
 		for range 32 {
 			calls.Go(func() {
-				for i := range 100 {
+				for i := range 40 {
 					method := http.MethodGet
 					if i%2 == 1 {
 						method = http.MethodPost
