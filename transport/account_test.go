@@ -94,7 +94,7 @@ func TestRequestCancelWhileReadingIsNoFailure(t *testing.T) {
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		req := newRequest(t, http.MethodGet, "http://orders/", "")
 		stop := make(chan struct{})
-		req.Cancel = stop //nolint:staticcheck // http.Client sets it
+		req.Cancel = stop // as http.Client does
 		resp, err := m.rt.RoundTrip(req)
 		require.NoError(t, err)
 		time.AfterFunc(time.Second, func() { close(stop) })
