@@ -137,7 +137,8 @@ func ForService(name string, opts ...ServiceOption) Option {
 
 // WithPolicy sets the policy that chooses an endpoint for each attempt. The
 // default is [balancer.PeakEWMA]: it follows latency and load without any help
-// from the servers.
+// from the servers. The policy is called with a lock held and must not call the
+// Transport.
 func WithPolicy(policy balancer.Policy) ServiceOption {
 	if policy == nil {
 		panic("transport: WithPolicy(nil)")
@@ -237,7 +238,8 @@ func WithPool(cfg PoolConfig) ServiceOption {
 // RoundTripper. Requests come as the caller made them, with the service's name
 // in the URL; the pool knows where they go, and what does not use it must take
 // the address from the instance. CloseIdleConnections of what is returned is
-// called when the endpoint leaves the set, and should reach the pool's. With
+// called when the endpoint leaves the set, and should reach the pool's. The
+// function is called with a lock held and must not call the Transport. With
 // [WithBase] it has no effect.
 func WithEndpointBase(base func(in discovery.Instance, pool http.RoundTripper) http.RoundTripper) Option {
 	return option(func(c *config) { c.endpointBase = base })

@@ -415,7 +415,7 @@ func TestAbandonedBodies(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var kept []*http.Response
 		for range 100 {
-			resp, err := m.client.Do(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx))
+			resp, err := m.client.Do(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // the test's subject
 			require.NoError(t, err)
 			kept = append(kept, resp) //nolint:bodyclose // the test's subject
 		}
