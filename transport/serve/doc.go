@@ -9,7 +9,10 @@
 //
 // [Run] returns when ctx is done and the copy has gone. [Config] has the
 // rest: zone and weight, an address to announce, an http.Server with TLS or
-// timeouts of its own, and how long each step may take.
+// timeouts of its own, and how long each step may take. To let a second signal
+// end the program at once, restore its usual effect when the first has come:
+//
+//	context.AfterFunc(ctx, stop)
 //
 // # The life of a copy
 //
@@ -18,19 +21,21 @@
 //	announce ────── Registrar.Register, which tries again while the registry is
 //	    │           away; then the copy is ready: Health answers 200
 //	serve ───────── until ctx is done, or the server fails
-//	not ready ───── Health answers 503 (from here on, every step has a bound)
-//	withdraw ────── Registration.Close            3 s    Config.WithdrawTimeout
-//	lame duck ───── answers as ever, but asks     10 s   Config.LameDuck
-//	    │           for connections back
-//	no listener ─── who comes now is refused,     0.5 s
-//	    │           and tries another copy
-//	shut down ───── calls in flight finish        15 s   Config.ShutdownTimeout
+//	not ready ───── Health answers 503; from here on, every step has a bound
+//	withdraw ────── Registration.Close              3 s   Config.WithdrawTimeout
+//	lame duck ───── goes on as ever, while callers
+//	    │           learn that it has gone          5 s   Config.LameDuck
+//	drain ───────── no new connections; the others
+//	    │           are served, and asked back      5 s   Config.Drain
+//	shut down ───── calls in flight finish         15 s   Config.ShutdownTimeout
 //	close ───────── what is left is broken off
 //
-// The times are the defaults of the bounds. Together they stay below the 30 s
-// that Kubernetes grants a pod to stop. The lame duck takes as long as it is
-// set to, shutting down only as long as there are calls, and up to a second if
-// there are HTTP/2 connections.
+// The times are the defaults. Together they stay below the 30 s that
+// Kubernetes grants a pod to stop. The lame duck and draining take as long as
+// they are set to; withdrawing is a matter of milliseconds while the registry
+// answers; shutting down takes as long as there are calls, up to a second if
+// there are HTTP/2 connections, and until they are 5 s old if there are
+// connections that never brought a request.
 //
 // A copy becomes ready when the registry has accepted it, not before: whoever
 // replaces copies one after the other by asking for readiness must not stop
@@ -38,36 +43,37 @@
 // does not accept the copy within [Config.StartTimeout], or rejects it, ends
 // Run with an error, so that a supervisor sees it and tries again.
 //
-// # How long to be a lame duck
+// # Why no call is lost
 //
-// Callers learn that a copy has gone within a tenth of a second if the
-// registry tells them (our own does), and when they ask next if it does not:
-// after up to 30 s with Eureka's defaults, and another 30 s if its server
-// answers from its cache. The default of 10 s is long for the former and short
-// for the latter, and still no call of theirs is lost:
+// [http.Server.Shutdown] closes idle connections at once, and drops requests
+// that arrive after it was called. A request that is on its way then fails,
+// and if it is a POST, its caller cannot repeat it. So before that, everybody
+// is made to leave:
 //
-//   - During the lame duck every answer over HTTP/1 says "Connection: close".
-//     Callers give up each connection they use, and nothing is in flight on it
-//     when it closes.
-//   - Who then connects anew is refused, which a caller that balances (package
-//     transport) repeats on another copy, whatever the method.
-//
-// What is left is the connection that has not been used since before the lame
-// duck and is used in the very moment in which it is closed. HTTP/1 has no way
-// to announce that; a POST that is sent then fails, and cannot be repeated. So
-// let LameDuck be longer than what callers keep between two calls, or set it
-// to what the registry needs: 30 s or 60 s where callers poll, and the grace
-// period of the supervisor above it. Where all callers are told within
-// milliseconds, 2 s are plenty.
-//
-// [http.Server.Shutdown] by itself closes idle connections at once, without a
-// warning, and drops requests that arrive on others after it was called. That
-// is why it comes last.
+//   - Callers that know the registry leave by themselves, during the lame duck.
+//   - Those that come all the same while the copy drains are refused if they
+//     connect, which a caller that balances (package transport) repeats on
+//     another copy, whatever the method. If they have a connection, they are
+//     answered with "Connection: close", and give it up with nothing in flight.
 //
 // Over HTTP/2 there is no such header, and no need for it: when the server is
 // shut down, GOAWAY says which requests will not be processed, and clients
-// repeat those elsewhere. They are not asked to leave before, since those who
-// know the registry leave by themselves.
+// repeat those elsewhere.
+//
+// Two moments are left, both for callers only that have not learnt within the
+// lame duck. Who connects in the very moment in which the listener is closed
+// can be reset by the kernel. And HTTP/1 has no way to announce the end of an
+// idle connection: who has not used one for as long as the copy drained, and
+// sends a POST in the moment in which it is closed, loses it. So choose the
+// lame duck by how callers learn:
+//
+//	from our registry           within 0.1 s              LameDuck 1 s
+//	from readiness probes       when some have failed     5 s, the default
+//	by asking every 30 s        within 30 s, and 30 s     30 s or 60 s, and the
+//	  (Eureka's default)        more if the server        supervisor's grace
+//	                            answers from a cache      period above it
+//
+// Draining needs to be longer than busy callers leave a connection unused.
 //
 // # Health
 //

@@ -112,7 +112,8 @@ func startProcess(t *testing.T, memory *discovery.Memory, handler http.Handler) 
 		assert.NoError(t, <-result)
 	})
 	addr := listener.Addr().String()
-	for set := range memory.Watch(t.Context(), service) {
+	for set, err := range memory.Watch(t.Context(), service) {
+		require.NoError(t, err)
 		if slices.ContainsFunc(set, func(in discovery.Instance) bool { return in.Addr == addr }) {
 			break
 		}
@@ -161,7 +162,9 @@ func callLate(t *testing.T, memory *discovery.Memory) func(string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if time.Since(asked) > interval {
-			for set, _ = range memory.Watch(context.Background(), service) {
+			for now, err := range memory.Watch(context.Background(), service) {
+				assert.NoError(t, err)
+				set = now
 				break
 			}
 			asked = time.Now()

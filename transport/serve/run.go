@@ -14,9 +14,6 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 )
 
-// errStop is why a copy that was asked to stop does.
-var errStop = errors.New("serve: asked to stop")
-
 // Run serves a handler as one copy of a service: it listens, announces the
 // copy, and serves until ctx is done. Then it withdraws the copy, goes on
 // serving until callers have learnt of it, and shuts the server down; the
@@ -62,25 +59,28 @@ func (r *replica) run(ctx context.Context, handler http.Handler) error {
 	}
 	r.cfg.Server.Handler = r.askBack(handler)
 
-	// The context of the start is done when the copy is to stop, and says why.
-	up, down := context.WithCancelCause(context.WithoutCancel(ctx))
+	// up is done when the copy is to stop: with ctx, or because the server has
+	// failed.
+	up, down := context.WithCancelCause(ctx)
 	defer down(nil)
-	defer context.AfterFunc(ctx, func() { down(errStop) })()
 	var accepting sync.WaitGroup
-	accepting.Go(func() { down(r.accept()) }) // until the listener is closed, by stop
+	accepting.Go(func() { down(serverFailure{r.accept()}) }) // until the listener is closed, by stop
 
 	registration, err := r.start(up)
 	if err == nil {
 		<-up.Done()
 	}
-	if why := context.Cause(up); why != nil { // and not whatever came of it
-		err = why
-	}
-	if err == errStop { //nolint:errorlint // a marker, never wrapped
+	if up.Err() != nil { // then err only says what came of it
 		err = nil
+		if failure, ok := errors.AsType[serverFailure](context.Cause(up)); ok {
+			err = failure.error
+		}
 	}
 	return errors.Join(err, r.stop(context.WithoutCancel(ctx), registration, &accepting))
 }
+
+// A serverFailure is why a copy stops that nobody asked to.
+type serverFailure struct{ error }
 
 // listen finds out the address to announce, too, so that nothing is served
 // that cannot be announced.
