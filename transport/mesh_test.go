@@ -30,13 +30,14 @@ import (
 // A mesh is a registry, copies of services on a network in memory, and a
 // client that calls them by name, all inside one synctest bubble.
 type mesh struct {
-	t        *testing.T
-	mode     mode
-	tls      *tls.Config
-	net      memnet.Network
-	registry discovery.Memory
-	rt       *transport.Transport
-	client   *http.Client
+	t         *testing.T
+	mode      mode
+	tls       *tls.Config // the copies' side
+	clientTLS *tls.Config
+	net       memnet.Network
+	registry  discovery.Memory
+	rt        *transport.Transport
+	client    *http.Client
 
 	mu      sync.Mutex
 	servers []*http.Server
@@ -110,7 +111,7 @@ func (mode mode) run(t *testing.T, f func(t *testing.T, m *mesh), opts []transpo
 	t.Helper()
 	serverTLS, clientTLS := certificate(t)
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, mode: mode, tls: serverTLS}
+		m := &mesh{t: t, mode: mode, tls: serverTLS, clientTLS: clientTLS}
 		opts := append([]transport.Option{
 			transport.WithDialContext(m.net.DialContext),
 			transport.WithLogger(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))),
