@@ -105,3 +105,26 @@ func TestHTTP2(t *testing.T) {
 		assert.Zero(t, w.network.Open(addr))
 	})
 }
+
+// A connection that turns out to be one of HTTP/2 only when the server is
+// being shut down, and brings no request, is told to end like the others. A
+// client that was in a hurry, and then got another, leaves such connections.
+func TestLateHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		protocols.SetUnencryptedHTTP2(true)
+		w := begin(t, nil, hello, serve.Config{Server: &http.Server{Protocols: protocols}, LameDuck: time.Second, Drain: time.Second})
+		conn, err := w.network.DialContext(t.Context(), "tcp", addr)
+		require.NoError(t, err)
+		w.stop()
+		w.at(2500 * time.Millisecond)
+		go func() {
+			_, _ = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+		}()
+		_, err = io.Copy(io.Discard, conn)
+		require.NoError(t, err)
+		require.NoError(t, <-w.result)
+		assert.Less(t, w.ended, 5*time.Second)
+	})
+}

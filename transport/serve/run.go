@@ -190,14 +190,22 @@ func (r *replica) withdraw(ctx context.Context, registration discovery.Registrat
 	return registration.Close(ctx)
 }
 
-// shutdown lets calls in flight finish.
+// shutdown lets calls in flight finish. It asks more than once, since net/http
+// tells only those HTTP/2 connections to end that it knows of when it is asked,
+// and would then wait for one whose handshake was under way.
 func (r *replica) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.ShutdownTimeout)
 	defer cancel()
-	err := r.cfg.Server.Shutdown(ctx)
-	_ = r.cfg.Server.Close()
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("calls were broken off after %v", r.cfg.ShutdownTimeout)
+	defer func() { _ = r.cfg.Server.Close() }()
+	for {
+		try, cancel := context.WithTimeout(ctx, time.Second)
+		err := r.cfg.Server.Shutdown(try)
+		cancel()
+		switch {
+		case !errors.Is(err, context.DeadlineExceeded):
+			return err
+		case ctx.Err() != nil:
+			return fmt.Errorf("calls were broken off after %v", r.cfg.ShutdownTimeout)
+		}
 	}
-	return err
 }
