@@ -60,7 +60,7 @@ func (n *Network) DialContext(ctx context.Context, network, addr string) (net.Co
 	if l == nil {
 		return nil, refused
 	}
-	client, server := net.Pipe()
+	client, server := pair(address("client"), address(addr))
 	select {
 	case l.backlog <- server:
 		return n.track(client, addr), nil
@@ -107,13 +107,13 @@ func (n *Network) Silence(addr string) {
 	}
 }
 
-func (n *Network) track(conn net.Conn, addr string) net.Conn {
+func (n *Network) track(client *conn, addr string) net.Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.conns[addr] == nil {
 		n.conns[addr] = make(map[*tracked]bool)
 	}
-	c := &tracked{Conn: conn}
+	c := &tracked{conn: client}
 	c.closed = func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -123,8 +123,9 @@ func (n *Network) track(conn net.Conn, addr string) net.Conn {
 	return c
 }
 
+// A tracked is the dialer's end, which the network knows of.
 type tracked struct {
-	net.Conn
+	*conn
 	once   sync.Once
 	closed func()
 	silent atomic.Bool
@@ -134,12 +135,12 @@ func (c *tracked) Write(p []byte) (int, error) {
 	if c.silent.Load() {
 		return len(p), nil
 	}
-	return c.Conn.Write(p)
+	return c.conn.Write(p)
 }
 
 func (c *tracked) Close() error {
 	c.once.Do(c.closed)
-	return c.Conn.Close()
+	return c.conn.Close()
 }
 
 // A Listener is a net.Listener of a Network. One whose connections nobody
