@@ -71,9 +71,9 @@ type Config struct {
 	// sets its Handler, and those of ReadHeaderTimeout (1 min, unless there is
 	// a ReadTimeout) and IdleTimeout (2 min) that are zero; negative means
 	// none. With a TLSConfig, which must have a certificate, it speaks TLS. It
-	// must be new, and cannot be used afterwards. What it has from
-	// RegisterOnShutdown may be called more than once. Nil means one with these
-	// settings. There is no timeout for a whole request or response by
+	// must be new, and cannot be used afterwards; what it has been given by
+	// RegisterOnShutdown may be called more than once. Nil means one with
+	// these settings. There is no timeout for a whole request or response by
 	// default, because no number fits every handler.
 	Server *http.Server
 
