@@ -41,6 +41,7 @@ type mesh struct {
 
 	mu      sync.Mutex
 	servers []*http.Server
+	closers []io.Closer
 }
 
 // A mode is how the copies of a test's mesh are spoken to.
@@ -185,10 +186,14 @@ func (m *mesh) request(method, url, body string) *http.Request {
 func (m *mesh) close() {
 	m.rt.Close()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, s := range m.servers {
 		_ = s.Close()
 	}
+	for _, c := range m.closers {
+		_ = c.Close()
+	}
+	m.mu.Unlock()
+	time.Sleep(2 * time.Second) // the clock stands still when the bubble's function has returned
 }
 
 // serve starts a server at addr. It does not register it.
@@ -286,6 +291,12 @@ func (b *trackBody) closed() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.closes
+}
+
+func (b *trackBody) read() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reads
 }
 
 type roundTripFunc func(*http.Request) (*http.Response, error)

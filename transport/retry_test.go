@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"syscall"
@@ -81,15 +82,18 @@ func TestWhatIsRepeated(t *testing.T) {
 // whether the request was processed.
 func TestBrokenConnection(t *testing.T) {
 	for name, c := range map[string]struct {
-		method, key string
-		repeated    bool
+		method   string
+		header   http.Header
+		repeated bool
 	}{
-		"GET":             {http.MethodGet, "", true},
-		"PUT":             {http.MethodPut, "", true},
-		"DELETE":          {http.MethodDelete, "", true},
-		"POST":            {http.MethodPost, "", false},
-		"PATCH":           {http.MethodPatch, "", false},
-		"POST with a key": {http.MethodPost, "k-1", true},
+		"GET":                   {http.MethodGet, nil, true},
+		"PUT":                   {http.MethodPut, nil, true},
+		"DELETE":                {http.MethodDelete, nil, true},
+		"POST":                  {http.MethodPost, nil, false},
+		"PATCH":                 {http.MethodPatch, nil, false},
+		"POST with a key":       {http.MethodPost, http.Header{"Idempotency-Key": {"k-1"}}, true},
+		"POST with another key": {http.MethodPost, http.Header{"X-Idempotency-Key": {"k-1"}}, true},
+		"POST with no values":   {http.MethodPost, http.Header{"Idempotency-Key": {}}, true}, // as net/http understands it
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEveryWay(t, func(t *testing.T, m *mesh) {
@@ -97,12 +101,16 @@ func TestBrokenConnection(t *testing.T) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					panic(http.ErrAbortHandler)
 				})
-				m.serve("10.0.0.2:80", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+				m.serve("10.0.0.2:80", func(w http.ResponseWriter, r *http.Request) {
+					for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+						assert.Equal(t, c.header.Get(key), r.Header.Get(key))
+						assert.Len(t, r.Header[key], len(c.header[key]))
+					}
+					_, _ = io.Copy(w, r.Body)
+				})
 				m.registry.Set("orders", discovery.Addrs(addrs(2)...)...)
 				req := m.request(c.method, "http://orders/", "the body")
-				if c.key != "" {
-					req.Header.Set("Idempotency-Key", c.key)
-				}
+				maps.Copy(req.Header, c.header)
 				resp, err := m.client.Do(req)
 				if !c.repeated {
 					failed, ok := errors.AsType[*transport.Error](err)
