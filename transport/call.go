@@ -193,9 +193,9 @@ func (c *call) attempt(v *view) (r result) {
 	c.hookPick(trial != noTrial)
 
 	generation := l.breaker.Generation()
-	start := time.Now()
+	start := c.service.age() // half as dear as time.Now
 	resp, err := l.base.RoundTrip(req)
-	latency := time.Since(start)
+	latency := c.service.age() - start
 	switch {
 	case err != nil:
 		drop(resp) // a base must not return both
@@ -287,7 +287,7 @@ func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
 	safe := idempotent(c.req) && c.replayable()
 	for _, l := range v.trials {
-		if waited := time.Since(l.service.born) - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
+		if waited := l.service.age() - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
 			continue
 		}
 		if l.plaintext(c.req) {

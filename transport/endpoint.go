@@ -23,7 +23,7 @@ type link struct {
 	warming  bool             // gets no calls yet; guarded by service.mu
 	state    resilience.State // when the view was built; guarded by service.mu
 	ejected  bool             // in the view; guarded by service.mu
-	halfOpen atomic.Int64     // when the breaker became half-open, in ns since service.born
+	halfOpen atomic.Int64     // when the breaker became half-open, in ns of service.age
 }
 
 var links = balancer.NewKey[link]()
@@ -87,7 +87,7 @@ func (l *link) closeIdleConnections() {
 
 func (l *link) breakerChanged(from, to resilience.State) {
 	if to == resilience.HalfOpen {
-		l.halfOpen.Store(int64(time.Since(l.service.born)))
+		l.halfOpen.Store(int64(l.service.age()))
 	}
 	l.service.breakerChanged(l, from, to)
 }

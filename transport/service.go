@@ -75,6 +75,9 @@ func newService(t *Transport, name string) *service {
 	}
 }
 
+// age is the clock by which the service measures.
+func (s *service) age() time.Duration { return time.Since(s.born) }
+
 // watch follows the registry until the Transport is closed, or until the name
 // turns out to have no endpoints and nobody calls it any more.
 func (s *service) watch() {
