@@ -161,6 +161,12 @@
 //	dead HTTP/2 peers    found within 20 s
 //	proxies              never
 //
+// # The other side
+//
+// Package serve runs a server as a copy of a service, so that no call is lost
+// when it comes and goes, and takes up the deadlines that [WithDeadlineHeader]
+// sends along. Package identity makes the TLS configurations of both sides.
+//
 // # Testing code that uses it
 //
 // [discovery.Memory] is a registry to change at will, [WithBase] takes any
