@@ -13,10 +13,6 @@ import (
 	"github.com/namesake-go/namesake/resilience"
 )
 
-// maxPicks bounds how often a call picks again because it was given an
-// endpoint that has just been retired.
-const maxPicks = 16
-
 const (
 	// trialPatience is how long a half-open endpoint waits for a call that can
 	// be repeated, and so risks nothing, before any call will do.
@@ -240,71 +236,6 @@ func drop(resp *http.Response) {
 	}
 }
 
-// choose picks an endpoint and counts the attempt there as in flight.
-func (c *call) choose(v *view) (*link, resilience.Trial, error) {
-	if len(c.tried) == 0 && len(v.trials) > 0 {
-		if l, trial, ok := c.takeTrial(v); ok {
-			return l, trial, nil
-		}
-	}
-	// A picked endpoint can have been retired since the view was loaded. Then
-	// there is a newer view, which does not have it.
-	for range maxPicks + len(v.available) {
-		if v.err != nil {
-			return nil, noTrial, v.err
-		}
-		e, err := v.picker.Pick(balancer.PickInfo{Tried: c.tried})
-		if err != nil {
-			return nil, noTrial, err
-		}
-		if e == nil {
-			break
-		}
-		l := links.Of(e)
-		if l.service != c.service {
-			break
-		}
-		if l.plaintext(c.req) {
-			if slices.Contains(c.tried, e) {
-				return nil, noTrial, ErrPlaintext // there are no others
-			}
-			c.try(e)
-			continue
-		}
-		if e.Begin() {
-			var trial resilience.Trial
-			if l.breaker.State() == resilience.HalfOpen { // used although ejected, in a panic
-				trial, _ = l.breaker.Trial()
-			}
-			return l, trial, nil
-		}
-		v = c.service.view.Load()
-	}
-	return nil, noTrial, errNotOurs
-}
-
-// takeTrial gives the call to a half-open endpoint that waits for one.
-func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
-	safe := idempotent(c.req) && c.replayable()
-	for _, l := range v.trials {
-		if waited := l.service.age() - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
-			continue
-		}
-		if l.plaintext(c.req) {
-			continue
-		}
-		trial, ok := l.breaker.Trial()
-		if !ok {
-			continue
-		}
-		if l.endpoint.Begin() {
-			return l, trial, true
-		}
-		trial.Release()
-	}
-	return nil, noTrial, false
-}
-
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
@@ -341,74 +272,6 @@ func (c *call) finish() {
 func (c *call) release() {
 	if c.cancel != nil {
 		c.cancel()
-	}
-}
-
-func (c *call) hookPick(trial bool) {
-	for _, h := range c.service.transport.cfg.hooks {
-		if h.Pick != nil {
-			h.Pick(PickEvent{
-				Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends, Trial: trial,
-			})
-		}
-	}
-}
-
-func (c *call) hookAttempt(r *result, latency time.Duration, outcome balancer.Outcome) {
-	if len(c.service.transport.cfg.hooks) == 0 {
-		return
-	}
-	event := AttemptEvent{
-		Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends,
-		Err: r.err, Latency: latency, Outcome: outcome,
-	}
-	if r.resp != nil {
-		event.Status = r.resp.StatusCode
-	}
-	for _, h := range c.service.transport.cfg.hooks {
-		if h.Attempt != nil {
-			h.Attempt(event)
-		}
-	}
-}
-
-// hookEnd returns what tells the End hooks that the body has ended, or nil if
-// there are none.
-func (c *call) hookEnd() func(error) {
-	hooks := c.service.transport.cfg.hooks
-	if !slices.ContainsFunc(hooks, func(h Hooks) bool { return h.End != nil }) {
-		return nil
-	}
-	event := EndEvent{Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends}
-	start := time.Now()
-	return func(err error) {
-		if !errors.Is(err, io.EOF) {
-			event.Err = err
-		}
-		event.Duration = time.Since(start)
-		for _, h := range hooks {
-			if h.End != nil {
-				h.End(event)
-			}
-		}
-	}
-}
-
-func (c *call) hookCall(status int, err error) {
-	if len(c.service.transport.cfg.hooks) == 0 {
-		return
-	}
-	event := CallEvent{
-		Context: c.ctx, Service: c.service.name, Method: c.req.Method,
-		Status: status, Err: err, Latency: time.Since(c.start),
-	}
-	if c.last != nil {
-		event.Endpoint, event.Attempts = c.last.endpoint, c.sends
-	}
-	for _, h := range c.service.transport.cfg.hooks {
-		if h.Call != nil {
-			h.Call(event)
-		}
 	}
 }
 

@@ -2,7 +2,10 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/namesake-go/namesake/balancer"
@@ -144,6 +147,74 @@ func (s *service) hookRegistryError(err error) {
 	for _, h := range s.transport.cfg.hooks {
 		if h.RegistryError != nil {
 			h.RegistryError(RegistryEvent{Service: s.name, Err: err})
+		}
+	}
+}
+
+func (c *call) hookPick(trial bool) {
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Pick != nil {
+			h.Pick(PickEvent{
+				Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends, Trial: trial,
+			})
+		}
+	}
+}
+
+func (c *call) hookAttempt(r *result, latency time.Duration, outcome balancer.Outcome) {
+	if len(c.service.transport.cfg.hooks) == 0 {
+		return
+	}
+	event := AttemptEvent{
+		Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends,
+		Err: r.err, Latency: latency, Outcome: outcome,
+	}
+	if r.resp != nil {
+		event.Status = r.resp.StatusCode
+	}
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Attempt != nil {
+			h.Attempt(event)
+		}
+	}
+}
+
+// hookEnd returns what tells the End hooks that the body has ended, or nil if
+// there are none.
+func (c *call) hookEnd() func(error) {
+	hooks := c.service.transport.cfg.hooks
+	if !slices.ContainsFunc(hooks, func(h Hooks) bool { return h.End != nil }) {
+		return nil
+	}
+	event := EndEvent{Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends}
+	start := time.Now()
+	return func(err error) {
+		if !errors.Is(err, io.EOF) {
+			event.Err = err
+		}
+		event.Duration = time.Since(start)
+		for _, h := range hooks {
+			if h.End != nil {
+				h.End(event)
+			}
+		}
+	}
+}
+
+func (c *call) hookCall(status int, err error) {
+	if len(c.service.transport.cfg.hooks) == 0 {
+		return
+	}
+	event := CallEvent{
+		Context: c.ctx, Service: c.service.name, Method: c.req.Method,
+		Status: status, Err: err, Latency: time.Since(c.start),
+	}
+	if c.last != nil {
+		event.Endpoint, event.Attempts = c.last.endpoint, c.sends
+	}
+	for _, h := range c.service.transport.cfg.hooks {
+		if h.Call != nil {
+			h.Call(event)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -110,12 +109,6 @@ type pool struct {
 	warm   []warmConn
 	aging  *time.Timer
 	closed bool
-}
-
-// A warmConn is a connection that waits for its first call.
-type warmConn struct {
-	net.Conn
-	made time.Time
 }
 
 func newPool(s *service, in discovery.Instance) *pool {
@@ -293,53 +286,6 @@ type handshakeError struct{ error }
 
 func (e *handshakeError) Unwrap() error { return e.error }
 
-// takeWarm returns a connection that was made in advance, if there is one that
-// has not waited too long.
-func (p *pool) takeWarm() net.Conn {
-	if p.cfg.Warm <= 0 {
-		return nil
-	}
-	p.mu.Lock()
-	warm := p.warm
-	var taken net.Conn
-	if n := len(warm); n > 0 && time.Since(warm[n-1].made) < p.cfg.IdleTimeout { // the newest
-		taken, p.warm, warm = warm[n-1].Conn, warm[:n-1], nil
-	} else {
-		p.warm = nil
-	}
-	p.mu.Unlock()
-	for _, c := range warm { // all too old
-		_ = c.Close()
-	}
-	return taken
-}
-
-// warmUp makes connections in advance, all at once.
-func (p *pool) warmUp(ctx context.Context, in discovery.Instance, serverName string) {
-	var all sync.WaitGroup
-	for range p.cfg.Warm {
-		all.Go(func() {
-			c, err := p.dial(ctx, "tcp")
-			if err == nil && in.Scheme == "https" {
-				c, err = p.handshake(ctx, c, serverName)
-			}
-			if err != nil {
-				return // whoever calls will see
-			}
-			p.mu.Lock()
-			closed := p.closed
-			if !closed {
-				p.warm = append(p.warm, warmConn{c, time.Now()})
-			}
-			p.mu.Unlock()
-			if closed {
-				_ = c.Close()
-			}
-		})
-	}
-	all.Wait()
-}
-
 // makeRoom closes the idle connections of an endpoint that has some and no
 // calls, other than the one that needs room.
 func (t *Transport) makeRoom(except *pool) {
@@ -351,35 +297,4 @@ func (t *Transport) makeRoom(except *pool) {
 			}
 		}
 	}
-}
-
-// A conn counts itself.
-type conn struct {
-	net.Conn
-	pool   *pool
-	closed atomic.Bool
-}
-
-func (c *conn) Close() error {
-	if !c.closed.Swap(true) {
-		c.pool.conns.Add(-1)
-		c.pool.service.transport.conns.Add(-1)
-	}
-	return c.Conn.Close()
-}
-
-// CloseWrite closes the sending direction of an upgraded connection.
-func (c *conn) CloseWrite() error {
-	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// ReadFrom lets the system copy files to sockets, as it does without a wrapper.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if rf, ok := c.Conn.(io.ReaderFrom); ok {
-		return rf.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }

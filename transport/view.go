@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"cmp"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/resilience"
+)
+
+// A view is one state of a service, ready to pick from. It is built by
+// rebuild, the one place that decides who is available, and never changed.
+type view struct {
+	picker balancer.Picker // nil if err is set
+	err    error           // why nothing can be picked
+	trials []*link         // half-open: the next calls decide about them
+
+	available []*balancer.Endpoint // what picker chooses from
+}
+
+// publish makes calls see v. The caller holds mu.
+func (s *service) publish(v *view) {
+	if s.view.Swap(v) == nil {
+		close(s.ready)
+	}
+}
+
+// rebuild decides which endpoints are available and has the policy build a
+// picker for them. It is the only place that does. The caller holds mu.
+func (s *service) rebuild() (after deferred) {
+	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
+		return cmp.Compare(a.Key(), b.Key())
+	})
+	candidates := slices.DeleteFunc(slices.Clone(all), func(e *balancer.Endpoint) bool { return links.Of(e).warming })
+	if len(candidates) == 0 { // there is nobody to call meanwhile
+		candidates = all
+	}
+	available := make([]*balancer.Endpoint, 0, len(candidates))
+	var trials []*link
+	for _, e := range candidates {
+		l := links.Of(e)
+		l.state = l.breaker.State() // may change at any time: look once
+		switch l.state {
+		case resilience.Closed:
+			available = append(available, e)
+		case resilience.HalfOpen:
+			trials = append(trials, l)
+		}
+	}
+	panicking := len(available) == 0 || float64(len(available)) < s.cfg.panicThreshold*float64(len(candidates))
+	if panicking {
+		available, trials = candidates, nil
+	}
+
+	if len(all) == 0 {
+		s.publish(&view{err: balancer.ErrNoEndpoints})
+	} else {
+		v := &view{available: available, trials: trials}
+		v.picker = s.cfg.policy(balancer.Set{Available: available, All: all})
+		if v.picker == nil {
+			v.err = errNoPicker
+		}
+		s.publish(v)
+	}
+
+	for _, e := range candidates {
+		l := links.Of(e)
+		switch ejected := !panicking && l.state != resilience.Closed; {
+		case ejected == l.ejected:
+		case ejected:
+			l.ejected = true
+			after.add(func() { s.hookEndpoint(hookEjected, e) })
+		default:
+			l.ejected = false
+			after.add(func() { s.hookEndpoint(hookRestored, e) })
+		}
+	}
+	if panicking != s.panicking && len(all) > 1 {
+		s.panicking = panicking
+		if panicking {
+			after.add(func() {
+				s.transport.cfg.logger.Warn("too few endpoints look healthy; all are used",
+					slog.String("service", s.name), slog.Int("endpoints", len(all)))
+			})
+		}
+	}
+	return after
+}
+
+// breakerChanged rebuilds, so that the next pick knows.
+func (s *service) breakerChanged(l *link, from, to resilience.State) {
+	s.locked(func() (after deferred) {
+		if !s.has(l) {
+			return nil
+		}
+		after.add(func() {
+			for _, h := range s.transport.cfg.hooks {
+				if h.BreakerChanged != nil {
+					h.BreakerChanged(BreakerEvent{Service: s.name, Endpoint: l.endpoint, From: from, To: to})
+				}
+			}
+		})
+		return append(after, s.rebuild()...)
+	})
+}
