@@ -196,12 +196,15 @@ func (m *mesh) close() {
 	time.Sleep(2 * time.Second) // the clock stands still when the bubble's function has returned
 }
 
-// serve starts a server at addr. It does not register it.
-func (m *mesh) serve(addr string, handler http.HandlerFunc) *http.Server {
+// serve starts a server at addr, configured before. It does not register it.
+func (m *mesh) serve(addr string, handler http.HandlerFunc, configure ...func(*http.Server)) *http.Server {
 	m.t.Helper()
 	l, err := m.net.Listen(addr)
 	require.NoError(m.t, err)
 	s := &http.Server{Handler: handler, Protocols: &m.mode.protocols, TLSConfig: m.tls.Clone(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	for _, f := range configure {
+		f(s)
+	}
 	go func() { // ends with mesh.close
 		if m.mode.secure {
 			_ = s.ServeTLS(l, "", "")
