@@ -2,16 +2,25 @@ package transport_test
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/namesake-go/namesake/balancer"
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/internal/race"
 	"github.com/namesake-go/namesake/transport"
@@ -75,7 +84,7 @@ func roundTrip(tb testing.TB, rt http.RoundTripper, req *http.Request, buf []byt
 	_ = resp.Body.Close()
 }
 
-// S19 to S21: a call costs no allocation more than the bare http.Transport,
+// S19: a call costs no allocation more than the bare http.Transport,
 // one with a body, whatever the number of headers and endpoints, with retries,
 // budget and breakers on.
 func TestAllocations(t *testing.T) {
@@ -134,17 +143,122 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// S20: what a call costs more than a bare one depends neither on the number of
+// its headers nor on that of the endpoints.
+func TestAllocationsDoNotGrow(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	addr := rawServer(t, "hello")
+	bare := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	defer bare.CloseIdleConnections()
+	// One pool does for all, or a thousand connections would have to be made.
+	shared := transport.WithEndpointBase(func(discovery.Instance, http.RoundTripper) http.RoundTripper { return bare })
+	for name, policy := range map[string]balancer.Policy{"peak EWMA": balancer.PeakEWMA, "round robin": balancer.RoundRobin} {
+		t.Run(name, func(t *testing.T) {
+			buf := make([]byte, 512)
+			for _, headers := range []int{0, 8} {
+				req := newRequest(t, http.MethodGet, "http://orders/", "")
+				for i := range headers {
+					req.Header.Set("X-Header-"+strconv.Itoa(i), strings.Repeat("v", 20))
+				}
+				count := func(rt http.RoundTripper) float64 {
+					for range 50 {
+						roundTrip(t, rt, req, buf)
+					}
+					return testing.AllocsPerRun(500, func() { roundTrip(t, rt, req, buf) })
+				}
+				floor := count(bare)
+				for _, endpoints := range []int{1, 1000} {
+					set := make([]discovery.Instance, endpoints)
+					for i := range set {
+						set[i] = discovery.Instance{ID: strconv.Itoa(i), Addr: addr}
+					}
+					rt := newTransport(t, set, shared, transport.WithPolicy(policy))
+					assert.Equal(t, floor+1, count(rt), "%d headers, %d endpoints", headers, endpoints) //nolint:testifylint // whole numbers
+				}
+			}
+		})
+	}
+}
+
+// S22: an attempt's timeout starts no goroutine.
+func TestTimeoutsStartNoGoroutine(t *testing.T) {
+	const calls = 100
+	count := func(opts ...transport.Option) (n int) {
+		release := make(chan struct{})
+		inMesh(t, func(t *testing.T, m *mesh) {
+			release = make(chan struct{})
+			m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
+			var all sync.WaitGroup
+			for range calls {
+				all.Go(func() {
+					_, _, err := m.get("http://orders/")
+					assert.NoError(t, err)
+				})
+			}
+			synctest.Wait()
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			n = bytes.Count(stacks, []byte(", synctest bubble ")) // not those that earlier tests left behind
+			close(release)
+			all.Wait()
+		}, append(opts, transport.WithBase(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			<-release
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		})))...)
+		return n
+	}
+	without := count()
+	require.Greater(t, without, calls)
+	assert.Equal(t, without, count(transport.WithAttemptTimeout(time.Minute)))
+	assert.Equal(t, without, count(transport.WithTimeout(time.Minute)))
+}
+
+// BenchmarkRoundTrip compares with the bare http.Transport, over sockets. HTTP/2
+// includes the server's side, which is net/http's.
 func BenchmarkRoundTrip(b *testing.B) {
 	addr := rawServer(b, "hello")
+	compare(b, "http", addr, new(http.Transport))
+	for name, secure := range map[string]bool{"HTTP2": true, "h2c": false} {
+		b.Run(name, func(b *testing.B) {
+			server := httptest.NewUnstartedServer(say("hello"))
+			defer server.Close()
+			protocols := new(http.Protocols)
+			var cfg *tls.Config
+			scheme := "http"
+			if secure {
+				scheme = "https"
+				protocols.SetHTTP2(true)
+				server.EnableHTTP2 = true
+				server.StartTLS()
+				cfg = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "example.com", MinVersion: tls.VersionTLS13}
+				cfg.RootCAs.AddCert(server.Certificate())
+			} else {
+				protocols.SetUnencryptedHTTP2(true)
+				server.Config.Protocols = protocols
+				server.Start()
+			}
+			compare(b, scheme, server.Listener.Addr().String(), &http.Transport{Protocols: protocols, TLSClientConfig: cfg.Clone()},
+				transport.WithProtocols(*protocols), transport.WithTLS(cfg))
+		})
+	}
+}
+
+// compare measures a GET of a few bytes over bare and over a Transport.
+func compare(b *testing.B, scheme, addr string, bare *http.Transport, opts ...transport.Option) {
+	defer bare.CloseIdleConnections()
 	for _, c := range []struct {
-		name, url string
-		rt        http.RoundTripper
+		name, host string
+		rt         http.RoundTripper
 	}{
-		{"bare", "http://" + addr + "/", &http.Transport{MaxIdleConnsPerHost: 128}},
-		{"namesake", "http://orders/", newTransport(b, discovery.Addrs(addr))},
+		{"bare", addr, bare},
+		{"namesake", "orders", newTransport(b, discovery.Addrs(addr), opts...)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			req := newRequest(b, http.MethodGet, c.url, "")
+			req := newRequest(b, http.MethodGet, scheme+"://"+c.host+"/", "")
 			buf := make([]byte, 512)
 			roundTrip(b, c.rt, req, buf)
 			b.ReportAllocs()

@@ -178,8 +178,8 @@ func TestMaxConcurrentStreams(t *testing.T) {
 	for _, mode := range modes()[2:] {
 		t.Run(mode.name, func(t *testing.T) {
 			mode.run(t, func(t *testing.T, m *mesh) {
-				server := m.serve("10.0.0.1:80", func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) })
-				server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10}
+				m.serve("10.0.0.1:80", func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) },
+					func(s *http.Server) { s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10} })
 				m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 				start := time.Now()
 				for range 2 {

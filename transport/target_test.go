@@ -33,7 +33,7 @@ func TestTargets(t *testing.T) {
 		var got seen
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 			got = seen{r.Method, r.RequestURI, r.Host}
-		}).DisableGeneralOptionsHandler = true // OPTIONS * is the handler's too
+		}, func(s *http.Server) { s.DisableGeneralOptionsHandler = true }) // OPTIONS * is the handler's too
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		bare := &http.Transport{
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
