@@ -95,28 +95,31 @@ func TestWhenAnAttemptIsOver(t *testing.T) {
 	}, transport.WithHooks(gauge.hooks()))
 }
 
+// echo answers lines on an upgraded connection.
+func echo(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Connection", "Upgrade")
+	w.Header().Set("Upgrade", "echo")
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	for {
+		line, err := rw.ReadString('\n')
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write([]byte("you said " + line))
+	}
+}
+
 // S63: an upgraded connection goes both ways, outlives all timeouts for the
 // header, and is in flight until it is closed.
 func TestUpgrade(t *testing.T) {
 	var gauge inFlight
 	inMesh(t, func(t *testing.T, m *mesh) {
-		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Connection", "Upgrade")
-			w.Header().Set("Upgrade", "echo")
-			w.WriteHeader(http.StatusSwitchingProtocols)
-			conn, rw, err := http.NewResponseController(w).Hijack()
-			if !assert.NoError(t, err) {
-				return
-			}
-			defer func() { _ = conn.Close() }()
-			for {
-				line, err := rw.ReadString('\n')
-				if err != nil {
-					return
-				}
-				_, _ = conn.Write([]byte("you said " + line))
-			}
-		})
+		m.serve("10.0.0.1:80", echo)
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		req := newRequest(t, http.MethodGet, "http://orders/", "")
 		req.Header.Set("Connection", "Upgrade")
