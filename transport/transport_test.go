@@ -43,48 +43,34 @@ func TestCallsSpreadOverTheCopies(t *testing.T) {
 // What the endpoint sees, and what the caller gets back, bears the service's
 // name, never the endpoint's address (S8, S9).
 func TestTheNameStays(t *testing.T) {
-	for name, opts := range map[string][]transport.Option{
-		"pinned pool":   nil,
-		"a user's base": {}, // filled below: needs the bubble's network
-	} {
-		t.Run(name, func(t *testing.T) {
-			var base *http.Transport
-			if opts != nil {
-				base = new(http.Transport)
-				opts = append(opts, transport.WithBase(base))
-			}
-			inMesh(t, func(t *testing.T, m *mesh) {
-				if base != nil {
-					base.DialContext = m.net.DialContext
-					defer base.CloseIdleConnections()
-				}
-				m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Seen-Host", r.Host)
-					w.Header().Set("Location", "/next")
-				})
-				m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
-
-				req := newRequest(t, http.MethodGet, "http://orders/x?y=1", "")
-				resp, err := m.rt.RoundTrip(req)
-				require.NoError(t, err)
-				require.NoError(t, resp.Body.Close())
-				assert.Equal(t, "orders", resp.Header.Get("Seen-Host"))
-				assert.Same(t, req, resp.Request)
-				location, err := resp.Location()
-				require.NoError(t, err)
-				assert.Equal(t, "http://orders/next", location.String())
-				assert.Equal(t, "orders", req.URL.Host)
-				assert.Equal(t, "orders", req.Host)
-
-				req = newRequest(t, http.MethodGet, "http://orders/", "")
-				req.Host = "tenant.example"
-				resp, err = m.rt.RoundTrip(req)
-				require.NoError(t, err)
-				require.NoError(t, resp.Body.Close())
-				assert.Equal(t, "tenant.example", resp.Header.Get("Seen-Host"))
-			}, opts...)
+	inEveryWay(t, func(t *testing.T, m *mesh) {
+		m.serve("10.0.0.1:80", answer(http.StatusServiceUnavailable, ""))
+		m.serve("10.0.0.2:80", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Seen-Host", r.Host)
+			w.Header().Set("Location", "/next")
 		})
-	}
+		m.registry.Set("orders", discovery.Addrs(addrs(2)...)...)
+
+		req := m.request(http.MethodGet, "http://orders/x?y=1", "")
+		resp, err := m.rt.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, "orders", resp.Header.Get("Seen-Host"))
+		assert.Same(t, req, resp.Request)
+		location, err := resp.Location()
+		require.NoError(t, err)
+		assert.Equal(t, m.url("http://orders/next"), location.String())
+		assert.Equal(t, "orders", req.URL.Host)
+		assert.Equal(t, "orders", req.Host)
+
+		req = m.request(http.MethodGet, "http://orders/", "")
+		req.Host = "tenant.example"
+		resp, err = m.rt.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, "tenant.example", resp.Header.Get("Seen-Host"))
+		assert.Equal(t, "tenant.example", req.Host)
+	}, transport.WithPolicy(inOrder))
 }
 
 // Cookies and redirects are http.Client's business and work with logical
