@@ -73,7 +73,7 @@ import (
 //	S35  servers are replaced one by one, and no POST is lost or doubled: TestRollingRestart
 //	S36  more calls than streams: TestMaxConcurrentStreams (all get through; the connections are net/http's
 //	     to count)
-//	S37  a peer that stops reading is found dead: TestWriteBlocked (within 20 s, as any)
+//	S37  a peer that stops reading is found dead: TestWriteBlocked
 //
 // TLS
 //

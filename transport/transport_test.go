@@ -64,6 +64,14 @@ func TestTheNameStays(t *testing.T) {
 		assert.Equal(t, "orders", req.Host)
 
 		req = m.request(http.MethodGet, "http://orders/", "")
+		req.Host = "" // as in a request that was not made by NewRequest
+		resp, err = m.rt.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, "orders", resp.Header.Get("Seen-Host"))
+		assert.Empty(t, req.Host)
+
+		req = m.request(http.MethodGet, "http://orders/", "")
 		req.Host = "tenant.example"
 		resp, err = m.rt.RoundTrip(req)
 		require.NoError(t, err)
