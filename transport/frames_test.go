@@ -21,8 +21,6 @@ type frames struct {
 	settings []http2.Setting
 	// headers is called for the header of each request, and says what to send.
 	headers func(c *framesConn, stream uint32)
-	// data is called for each piece of a body; nil takes it, granting more.
-	data func(c *framesConn, f *http2.DataFrame)
 
 	mu       sync.Mutex
 	requests int
@@ -98,9 +96,7 @@ func (f *frames) serve(conn net.Conn) {
 			f.mu.Unlock()
 			f.headers(c, frame.StreamID)
 		case *http2.DataFrame:
-			if f.data != nil {
-				f.data(c, frame)
-			} else if n, stream := uint32(frame.Length), frame.StreamID; n > 0 {
+			if n, stream := uint32(frame.Length), frame.StreamID; n > 0 {
 				c.send(func(w *http2.Framer) error { _ = w.WriteWindowUpdate(stream, n); return w.WriteWindowUpdate(0, n) })
 			}
 		}

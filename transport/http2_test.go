@@ -218,16 +218,14 @@ func TestWriteBlocked(t *testing.T) {
 	})
 	inH2C(t, func(t *testing.T, inner *mesh) {
 		m = inner
-		m.frames("10.0.0.1:80", &frames{
-			headers: func(*framesConn, uint32) {},
-			data:    func(*framesConn, *http2.DataFrame) { stuck.Store(true) },
-		})
+		m.frames("10.0.0.1:80", &frames{headers: func(*framesConn, uint32) {}})
 		m.serve("10.0.0.2:80", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 		m.registry.Set("orders", discovery.Addrs(addrs(2)...)...)
 		r, w := io.Pipe()
 		go func() {
 			_, _ = io.WriteString(w, "one ")
-			synctest.Wait()
+			synctest.Wait() // nobody else has anything to write: who waits for a mutex stops the clock
+			stuck.Store(true)
 			_, _ = io.WriteString(w, "two")
 			_ = w.Close()
 		}()

@@ -22,7 +22,7 @@ import (
 // sunk in, calls go where a simple model says, and nowhere else. In the end
 // the shares are those of the weights.
 func TestAgainstAModel(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			var picked *balancer.Endpoint
 			picks := map[string]int{}
@@ -107,7 +107,7 @@ func TestAgainstAModel(t *testing.T) {
 				m.registry.Set("orders", list...)
 				synctest.Wait()
 				clear(picks)
-				const calls = 5000 // 100,000 with all the seeds
+				const calls = 5000
 				for range calls {
 					require.NoError(t, call())
 				}
