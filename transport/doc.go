@@ -102,11 +102,13 @@
 //
 // One attempt can reach a server more than once: net/http repeats by itself
 // what it sent over a kept-alive connection that turns out to be dead, if the
-// method is GET, HEAD, OPTIONS or TRACE or there is an Idempotency-Key. And a
-// request without a body, or with GetBody, that an HTTP/2 server refuses to
-// process is repeated by net/http on the same endpoint first, at once and then
-// after 1, 2, 4 seconds and so on: only [WithAttemptTimeout] sends it elsewhere
-// before a minute is over.
+// method is GET, HEAD, OPTIONS or TRACE or there is an Idempotency-Key. It
+// also repeats, whatever the method, what an HTTP/2 server says it did not
+// process, if there is no body or it has GetBody: on new connections at once,
+// of which the pool allows about ten without a response before the call goes
+// elsewhere; and where the server refuses streams (REFUSED_STREAM), on the same
+// connection after 1, 2, 4 seconds and so on, until [WithAttemptTimeout] or the
+// call's deadline ends that.
 //
 // # What counts against an endpoint
 //

@@ -38,7 +38,7 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 	l.breaker = resilience.NewBreaker(s.cfg.breaker, l.breakerChanged)
 	l.base = s.transport.cfg.base
 	if l.base == nil {
-		l.pool = newPool(s, in)
+		l.pool = newPool(s, e)
 		l.base = l.pool
 		if make := s.transport.cfg.endpointBase; make != nil {
 			l.base = make(in, l.pool)

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/balancer"
 )
 
 // The defaults of a PoolConfig, and what is not worth an option.
@@ -99,11 +99,13 @@ func (c PoolConfig) normal() PoolConfig {
 // service's name: Host, TLS server name, cookies, redirects and error texts
 // are right without a copy of the request.
 type pool struct {
-	service *service
-	addr    string
-	cfg     PoolConfig
-	current atomic.Pointer[http.Transport] // replaced at the maximum age
-	conns   atomic.Int64                   // open now
+	service   *service
+	endpoint  *balancer.Endpoint
+	addr      string
+	cfg       PoolConfig
+	current   atomic.Pointer[http.Transport] // replaced at the maximum age
+	conns     atomic.Int64                   // open now
+	fruitless fruitless
 
 	mu     sync.Mutex // guards what follows
 	warm   []warmConn
@@ -111,8 +113,8 @@ type pool struct {
 	closed bool
 }
 
-func newPool(s *service, in discovery.Instance) *pool {
-	p := &pool{service: s, addr: in.Addr, cfg: s.cfg.pool.normal()}
+func newPool(s *service, e *balancer.Endpoint) *pool {
+	p := &pool{service: s, endpoint: e, addr: e.Addr(), cfg: s.cfg.pool.normal()}
 	p.current.Store(p.newTransport())
 	p.age()
 	return p
@@ -149,7 +151,11 @@ func (p *pool) tlsConfig() *tls.Config {
 
 // RoundTrip sends a request over a connection of the pool.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	return p.current.Load().RoundTrip(req)
+	resp, err := p.current.Load().RoundTrip(req)
+	if err == nil {
+		p.fruitless.end()
+	}
+	return resp, err
 }
 
 // CloseIdleConnections closes what is idle now, and HTTP/1 connections that
@@ -239,6 +245,10 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 			err = &net.OpError{Op: "dial", Net: network, Err: err} // whatever a dialer of the user's says
 		}
 		return nil, err
+	}
+	if p.fruitless.begin() > spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight() {
+		_ = c.Close()
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errFruitless}
 	}
 	t.conns.Add(1)
 	p.conns.Add(1)
