@@ -59,7 +59,7 @@ import (
 //	S25  calls that are there finish first: TestRemovedEndpointDrains, TestRemovedEndpointClosesItsConnections
 //	S26  over HTTP/2 too: TestRemovedEndpointClosesItsConnections, TestChurn
 //	S27  after a lot of change and Close, nothing is left: TestChurn
-//	S28  dials that nobody waits for end: TestDialsEnd (their number is not limited, but for the dial timeout)
+//	S28  dials that nobody waits for are few and end: TestDialsEnd
 //	S29  the client gives up idle connections first: TestIdleTimeoutBelowTheServers
 //	S30  of an answer that is thrown away a little is read: TestDiscardedResponses, TestDiscardedGiant
 //

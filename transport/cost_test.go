@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -94,6 +95,9 @@ func TestAllocations(t *testing.T) {
 	noop := roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: req}, nil
 	})
+	full := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("hello")), Request: req}, nil
+	})
 	for name, c := range map[string]struct {
 		body    string
 		headers int
@@ -102,10 +106,11 @@ func TestAllocations(t *testing.T) {
 		bare    http.RoundTripper
 		want    float64
 	}{
-		"empty response":       {want: 0, set: 1},
-		"response with a body": {body: "hello", want: 1, set: 1},
-		"8 headers":            {body: "hello", headers: 8, want: 1, set: 10},
-		"a user's base":        {opts: []transport.Option{transport.WithBase(noop)}, bare: noop, want: 1, set: 10},
+		"empty response":             {want: 0, set: 1},
+		"response with a body":       {body: "hello", want: 1, set: 1},
+		"8 headers":                  {body: "hello", headers: 8, want: 1, set: 10},
+		"a user's base":              {opts: []transport.Option{transport.WithBase(noop)}, bare: noop, want: 1, set: 10},
+		"a user's base, with a body": {opts: []transport.Option{transport.WithBase(full)}, bare: full, want: 2, set: 10},
 		"hooks": {body: "hello", want: 1, set: 10, opts: []transport.Option{transport.WithHooks(transport.Hooks{
 			Pick: func(transport.PickEvent) {}, Attempt: func(transport.AttemptEvent) {}, Call: func(transport.CallEvent) {},
 		})}},

@@ -155,6 +155,7 @@
 //	idle connections     128 per endpoint,  WithPool
 //	                     for 30 s
 //	connections          2000               WithPool; idle ones give way
+//	  being made         64 per endpoint    WithPool
 //	  their age          no bound           WithPool
 //	protocols            HTTP/1.1, HTTP/2   WithProtocols
 //	                     over TLS

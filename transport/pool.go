@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ const (
 	// DefaultMaxConns is well below the 1024 files that many systems allow a
 	// process, times two.
 	DefaultMaxConns = 2000
+	// DefaultMaxDials lets a burst through in a few rounds, and keeps calls to
+	// an endpoint that drops packets from piling up dials.
+	DefaultMaxDials = 64
 	// DefaultIdleTimeout is below what servers and middleboxes commonly allow,
 	// since a connection that the server closes first fails the next POST.
 	DefaultIdleTimeout = 30 * time.Second
@@ -56,6 +60,11 @@ type PoolConfig struct {
 	// [DefaultMaxConns]; negative means no bound.
 	MaxConns int
 
+	// MaxDials bounds the connections to an endpoint that are being made at
+	// the same time. Others wait for their turn, which counts as part of the
+	// dial timeout. Default [DefaultMaxDials]; negative means no bound.
+	MaxDials int
+
 	// IdleTimeout is how long a connection waits for its next call. It should
 	// be less than the servers' own. Default [DefaultIdleTimeout].
 	IdleTimeout time.Duration
@@ -87,6 +96,9 @@ func (c PoolConfig) normal() PoolConfig {
 	if c.MaxConns == 0 {
 		c.MaxConns = DefaultMaxConns
 	}
+	if c.MaxDials == 0 {
+		c.MaxDials = DefaultMaxDials
+	}
 	if c.IdleTimeout <= 0 {
 		c.IdleTimeout = DefaultIdleTimeout
 	}
@@ -106,6 +118,7 @@ type pool struct {
 	current   atomic.Pointer[http.Transport] // replaced at the maximum age
 	conns     atomic.Int64                   // open now
 	fruitless fruitless
+	dials     chan struct{} // a place for each dial under way; nil means no bound
 
 	mu     sync.Mutex // guards what follows
 	warm   []warmConn
@@ -115,6 +128,9 @@ type pool struct {
 
 func newPool(s *service, e *balancer.Endpoint) *pool {
 	p := &pool{service: s, endpoint: e, addr: e.Addr(), cfg: s.cfg.pool.normal()}
+	if p.cfg.MaxDials > 0 {
+		p.dials = make(chan struct{}, p.cfg.MaxDials)
+	}
 	p.current.Store(p.newTransport())
 	p.age()
 	return p
@@ -239,6 +255,14 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.dialTimeout)
 	defer cancel()
+	if p.dials != nil {
+		select {
+		case p.dials <- struct{}{}:
+			defer func() { <-p.dials }()
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+		}
+	}
 	c, err := t.cfg.dial(ctx, network, p.addr)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
