@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -260,7 +259,7 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 		case p.dials <- struct{}{}:
 			defer func() { <-p.dials }()
 		case <-ctx.Done():
-			return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+			return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
 		}
 	}
 	c, err := t.cfg.dial(ctx, network, p.addr)
