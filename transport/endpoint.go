@@ -53,10 +53,10 @@ func (l *link) warmUp() {
 	l.pool.warmUp(s.transport.ctx, l.endpoint.Instance(), s.serverName())
 	s.locked(func() deferred {
 		l.warming = false
-		if !s.has(l) {
-			return nil
+		if s.has(l) {
+			s.rebuild()
 		}
-		return s.rebuild()
+		return nil
 	})
 }
 

@@ -44,6 +44,8 @@ type service struct {
 	logged     time.Time                     // when that was last logged
 	waiting    int                           // calls, for the first answer
 	panicking  bool                          // too few look healthy
+	news       deferred                      // hooks and logs to be called
+	telling    bool                          // somebody calls them
 	closed     bool
 }
 
@@ -166,9 +168,10 @@ func (s *service) wait(n int) {
 	s.waiting += n
 }
 
-// locked runs f with mu held, and after releasing it, what f returns: hooks,
-// logs and I/O never run under a lock. It does nothing if the service is
-// closed. A policy that panics in f leaves no lock behind.
+// locked runs f with mu held and, after releasing it, tells what there is to
+// tell and runs what f returns: hooks, logs and I/O never run under a lock. It
+// does nothing if the service is closed. A policy that panics in f leaves no
+// lock behind.
 func (s *service) locked(f func() deferred) {
 	var after deferred
 	func() {
@@ -178,8 +181,34 @@ func (s *service) locked(f func() deferred) {
 			after = f()
 		}
 	}()
+	s.tellAll()
 	for _, f := range after {
 		f()
+	}
+}
+
+// tell has a hook or a log called after mu is released, in the order in which
+// things happened. The caller holds mu.
+func (s *service) tell(f func()) { s.news = append(s.news, f) }
+
+// tellAll tells the news. If somebody else is at it, that one tells these too:
+// the removal of an endpoint must not be heard of before its addition.
+func (s *service) tellAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.telling {
+		return
+	}
+	s.telling = true
+	defer func() { s.telling = false }() // also if a hook panics
+	for len(s.news) > 0 {
+		next := s.news[0]
+		s.news = s.news[1:]
+		func() {
+			s.mu.Unlock()
+			defer s.mu.Lock()
+			next()
+		}()
 	}
 }
 
@@ -217,8 +246,7 @@ func (s *service) serverName() string {
 	return host
 }
 
-// deferred is what remains to be done after a lock has been released: hooks,
-// logs and I/O never run under one.
+// deferred is what remains to be done after a lock has been released.
 type deferred []func()
 
 func (d *deferred) add(f func()) { *d = append(*d, f) }

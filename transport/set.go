@@ -26,12 +26,12 @@ func (s *service) registryError(err error) {
 		stand := len(s.endpoints)
 		if time.Since(s.logged) >= logInterval {
 			s.logged = time.Now()
-			after.add(func() {
+			s.tell(func() {
 				s.transport.cfg.logger.Warn("registry error",
 					slog.String("service", s.name), slog.Int("endpoints", stand), slog.Any("error", err))
 			})
 		}
-		after.add(func() { s.hookRegistryError(err) })
+		s.tell(func() { s.hookRegistryError(err) })
 		return after
 	})
 }
@@ -57,7 +57,7 @@ func (s *service) update(set []discovery.Instance) {
 
 // disbelieve keeps the endpoints of a service that is suddenly said to have
 // none, for the grace period. The caller holds mu.
-func (s *service) disbelieve() (after deferred) {
+func (s *service) disbelieve() deferred {
 	if s.transport.cfg.emptyGrace <= 0 {
 		return s.replace(nil)
 	}
@@ -67,12 +67,12 @@ func (s *service) disbelieve() (after deferred) {
 	s.emptySince = time.Now()
 	grace, stand := s.transport.cfg.emptyGrace, len(s.endpoints)
 	s.emptyTimer = time.AfterFunc(grace, s.believe)
-	after.add(func() {
+	s.tell(func() {
 		s.transport.cfg.logger.Warn("the registry lists no endpoints any more; the last set stands for now",
 			slog.String("service", s.name), slog.Int("endpoints", stand), slog.Duration("grace", grace))
 		s.hookRegistryError(errEmptySet)
 	})
-	return after
+	return nil
 }
 
 // believe takes the empty set for a fact when the grace period is over.
@@ -108,14 +108,12 @@ func (s *service) replace(instances []discovery.Instance) (after deferred) {
 			l.warming = true
 			after.add(func() { s.transport.start(l.warmUp) })
 		}
-		after.add(func() { s.hookEndpoint(hookAdded, e) })
+		s.tell(func() { s.hookEndpoint(hookAdded, e) })
 	}
-	after = append(after, s.rebuild()...)
+	s.rebuild()
 	for _, e := range gone {
-		after.add(func() {
-			links.Of(e).retire()
-			s.hookEndpoint(hookRemoved, e)
-		})
+		after.add(links.Of(e).retire)
+		s.tell(func() { s.hookEndpoint(hookRemoved, e) })
 	}
 	return after
 }

@@ -29,7 +29,7 @@ func (s *service) publish(v *view) {
 
 // rebuild decides which endpoints are available and has the policy build a
 // picker for them. It is the only place that does. The caller holds mu.
-func (s *service) rebuild() (after deferred) {
+func (s *service) rebuild() {
 	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
 		return cmp.Compare(a.Key(), b.Key())
 	})
@@ -71,37 +71,37 @@ func (s *service) rebuild() (after deferred) {
 		case ejected == l.ejected:
 		case ejected:
 			l.ejected = true
-			after.add(func() { s.hookEndpoint(hookEjected, e) })
+			s.tell(func() { s.hookEndpoint(hookEjected, e) })
 		default:
 			l.ejected = false
-			after.add(func() { s.hookEndpoint(hookRestored, e) })
+			s.tell(func() { s.hookEndpoint(hookRestored, e) })
 		}
 	}
 	if panicking != s.panicking && len(all) > 1 {
 		s.panicking = panicking
 		if panicking {
-			after.add(func() {
+			s.tell(func() {
 				s.transport.cfg.logger.Warn("too few endpoints look healthy; all are used",
 					slog.String("service", s.name), slog.Int("endpoints", len(all)))
 			})
 		}
 	}
-	return after
 }
 
 // breakerChanged rebuilds, so that the next pick knows.
 func (s *service) breakerChanged(l *link, from, to resilience.State) {
-	s.locked(func() (after deferred) {
+	s.locked(func() deferred {
 		if !s.has(l) {
 			return nil
 		}
-		after.add(func() {
+		s.tell(func() {
 			for _, h := range s.transport.cfg.hooks {
 				if h.BreakerChanged != nil {
 					h.BreakerChanged(BreakerEvent{Service: s.name, Endpoint: l.endpoint, From: from, To: to})
 				}
 			}
 		})
-		return append(after, s.rebuild()...)
+		s.rebuild()
+		return nil
 	})
 }
