@@ -27,7 +27,7 @@ func TestNothingIsRepeatedWithoutEnd(t *testing.T) {
 	} {
 		for kind, request := range map[string]func(m *mesh) *http.Request{
 			"without a body": func(m *mesh) *http.Request { return m.request(http.MethodGet, "http://orders/", "") },
-			"with GetBody":   func(m *mesh) *http.Request { return m.request(http.MethodPost, "http://orders/", "the body") },
+			"with GetBody":   func(m *mesh) *http.Request { return m.request(http.MethodPut, "http://orders/", "the body") },
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				inH2C(t, func(t *testing.T, m *mesh) {
