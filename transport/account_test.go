@@ -90,6 +90,7 @@ func TestRequestCancelWhileReadingIsNoFailure(t *testing.T) {
 			_, _ = io.WriteString(w, "x")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		req := newRequest(t, http.MethodGet, "http://orders/", "")
@@ -141,6 +142,7 @@ func TestACopyThatHangsOnTrial(t *testing.T) {
 		m.serve("10.0.0.1:80", func(w http.ResponseWriter, r *http.Request) {
 			if hang {
 				<-r.Context().Done()
+				panic(http.ErrAbortHandler)
 				return
 			}
 			w.WriteHeader(http.StatusServiceUnavailable)

@@ -100,7 +100,7 @@ func TestOneBadCopyOfThree(t *testing.T) {
 		"refuses connections": func(*mesh, string) {},
 		"drops packets":       func(m *mesh, addr string) { m.hang(addr) },
 		"hangs": func(m *mesh, addr string) {
-			m.serve(addr, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+			m.serve(addr, hangs)
 		},
 		"answers 503 at once": func(m *mesh, addr string) { m.serve(addr, answer(http.StatusServiceUnavailable, "")) },
 		"resets connections": func(m *mesh, addr string) {
@@ -130,7 +130,7 @@ func TestOneBadCopyOfThree(t *testing.T) {
 // A copy that was well begins to fail under load.
 func TestACopyTurnsBad(t *testing.T) {
 	for name, fail := range map[string]http.HandlerFunc{
-		"hangs":               func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"hangs":               hangs,
 		"answers 503 at once": answer(http.StatusServiceUnavailable, ""),
 		"resets connections":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {

@@ -268,6 +268,7 @@ func TestClosingEarlyIsNoFailure(t *testing.T) {
 			_, _ = io.WriteString(w, "begin")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		for range 10 {

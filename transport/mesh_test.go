@@ -243,6 +243,13 @@ func (m *mesh) do(method, url string, body io.Reader) (int, string, error) {
 	return resp.StatusCode, string(data), err
 }
 
+// hangs never answers, not even when the caller has gone: an answer at that
+// moment could still reach it.
+func hangs(_ http.ResponseWriter, r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
+}
+
 // say answers with the copy's name.
 func say(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }

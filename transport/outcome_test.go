@@ -46,6 +46,7 @@ func TestOutcomes(t *testing.T) {
 	hang := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
 	}
 	type effect int
 	const (
@@ -95,6 +96,7 @@ func TestOutcomes(t *testing.T) {
 				_, _ = io.WriteString(w, "begin")
 				_ = http.NewResponseController(w).Flush()
 				<-r.Context().Done()
+				panic(http.ErrAbortHandler)
 			},
 			outcome: balancer.Success, latency: lower,
 		},
@@ -186,14 +188,17 @@ func TestCancelWithACause(t *testing.T) {
 		upload  bool
 	}{
 		"connecting":        {addr: "10.0.0.9:80"},
-		"before the header": {handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		"before the header": {handler: hangs},
 		"in the body": {body: true, handler: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "begin")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		}},
-		"in an upload": {upload: true, handler: func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }},
+		"in an upload": {upload: true, handler: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			hangs(w, r)
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEveryWay(t, func(t *testing.T, m *mesh) {

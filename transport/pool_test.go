@@ -411,6 +411,7 @@ func TestAbandonedBodies(t *testing.T) {
 			_, _ = io.WriteString(w, "begin")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		ctx, cancel := context.WithCancel(t.Context())

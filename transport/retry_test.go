@@ -302,6 +302,7 @@ func TestDiscardedResponses(t *testing.T) {
 			_, _ = io.WriteString(w, "x")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		m.serve("10.0.0.3:80", say("ok"))
 		m.registry.Set("orders", discovery.Addrs(addrs(3)...)...)

@@ -270,7 +270,7 @@ func TestTheFirstAnswerReleasesWaitingCalls(t *testing.T) {
 
 func TestCanceledWhileWaiting(t *testing.T) {
 	inEveryWay(t, func(t *testing.T, m *mesh) {
-		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		m.serve("10.0.0.1:80", hangs)
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		reason := errors.New("the user left")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -347,7 +347,7 @@ func TestServiceTimeoutCoversTheBody(t *testing.T) {
 // S62: the attempt's timeout ends with the header.
 func TestAttemptTimeout(t *testing.T) {
 	inEveryWay(t, func(t *testing.T, m *mesh) {
-		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		m.serve("10.0.0.1:80", hangs)
 		m.serve("10.0.0.2:80", func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(10 * time.Millisecond)
 			for range 20 {
@@ -372,6 +372,7 @@ func TestAttemptTimeoutOfTheLastAttempt(t *testing.T) {
 		m.serve("10.0.0.1:80", func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		})
 		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
 		_, _, err := m.do(http.MethodPost, "http://orders/", strings.NewReader("x"))
