@@ -143,7 +143,6 @@ func TestACopyThatHangsOnTrial(t *testing.T) {
 			if hang {
 				<-r.Context().Done()
 				panic(http.ErrAbortHandler)
-				return
 			}
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
