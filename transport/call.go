@@ -14,10 +14,6 @@ import (
 )
 
 const (
-	// trialPatience is how long a half-open endpoint waits for a call that can
-	// be repeated, and so risks nothing, before any call will do.
-	trialPatience = time.Second
-
 	// A response that is not passed on is read up to drainLimit and for
 	// drainTime at most, so that its connection can be used again.
 	drainLimit = 16 << 10

@@ -12,6 +12,10 @@ import (
 // endpoint that has just been retired.
 const maxPicks = 16
 
+// trialPatience is how long a half-open endpoint waits for a call that can be
+// repeated, and so risks nothing, before any call will do.
+const trialPatience = time.Second
+
 // choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 	if len(c.tried) == 0 && len(v.trials) > 0 {
