@@ -20,12 +20,14 @@ var policies = []struct {
 	{"Random", balancer.Random},
 	{"LeastRequest", balancer.LeastRequest},
 	{"PeakEWMA", balancer.PeakEWMA},
+	{"ShortestExpectedDelay", balancer.ShortestExpectedDelay},
 }
 
 func endpoints(n int) []*balancer.Endpoint {
+	service := new(balancer.Service)
 	es := make([]*balancer.Endpoint, n)
 	for i := range es {
-		es[i] = balancer.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.%d.%d:80", i/250, i%250)})
+		es[i] = service.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.%d.%d:80", i/250, i%250)})
 	}
 	return es
 }
@@ -35,12 +37,13 @@ func setOf(es []*balancer.Endpoint) balancer.Set { return balancer.Set{Available
 // cycle is all that an attempt costs here: the choice and its bookkeeping.
 func cycle(picker balancer.Picker, info balancer.PickInfo) bool {
 	e, err := picker.Pick(info)
-	if err != nil || !e.Begin() {
+	if err != nil {
 		return false
 	}
-	e.Observe(balancer.Success, 2*time.Millisecond)
-	e.End()
-	return true
+	a, ok := e.Begin(info)
+	a.Observe(balancer.Success, 2*time.Millisecond)
+	a.End()
+	return ok
 }
 
 // BenchmarkPick measures the cycle of an attempt, serial and with all
@@ -62,13 +65,13 @@ func BenchmarkPick(b *testing.B) {
 	e := endpoints(1)[0]
 	b.Run("floor/Bookkeeping", func(b *testing.B) {
 		for b.Loop() {
-			e.Begin()
-			e.Observe(balancer.Success, 2*time.Millisecond)
-			e.End()
+			a, _ := e.Begin(balancer.PickInfo{})
+			a.Observe(balancer.Success, 2*time.Millisecond)
+			a.End()
 		}
 	})
 	for _, p := range policies {
-		for _, n := range []int{3, 100, 10000} {
+		for _, n := range []int{3, 10, 64, 100, 1000, 10000} {
 			b.Run(fmt.Sprintf("%s/%d", p.name, n), func(b *testing.B) {
 				picker := p.policy(setOf(endpoints(n)))
 				b.ReportAllocs()

@@ -2,71 +2,82 @@ package balancer
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 )
+
+// A chooser draws endpoints at random, for policies that look at one or two.
+type chooser struct {
+	service   *Service
+	endpoints []*Endpoint // not empty
+}
+
+// chooserOf returns the chooser of a set that is not empty.
+func chooserOf(set Set) chooser {
+	return chooser{set.Available[0].service, set.Available}
+}
 
 // sparse is how many times as many endpoints as tried ones there must be for
 // drawing until an untried one comes up: each draw then fails with a
 // probability of at most 1/sparse. Below that the set is small, and counted.
 const sparse = 4
 
-// one returns a random endpoint that has not been tried, each with the same
-// probability, or any if all have been.
-func one(endpoints, tried []*Endpoint) *Endpoint {
-	n := len(endpoints)
+// one returns the index of a random endpoint that has not been tried, each with
+// the same probability, or any if all have been.
+func (c *chooser) one(tried []*Endpoint) int {
+	n := len(c.endpoints)
+	if len(tried) == 0 {
+		return c.service.IntN(n)
+	}
 	if n > sparse*len(tried) {
 		for {
-			e := endpoints[rand.IntN(n)]
-			if !slices.Contains(tried, e) {
-				return e
+			if i := c.service.IntN(n); !slices.Contains(tried, c.endpoints[i]) {
+				return i
 			}
 		}
 	}
-	left := untried(endpoints, tried)
+	left := untried(c.endpoints, tried)
 	if left == 0 {
-		return endpoints[rand.IntN(n)]
+		return c.service.IntN(n)
 	}
-	return nth(endpoints, tried, rand.IntN(left))
+	return nth(c.endpoints, tried, c.service.IntN(left))
 }
 
-// two returns two different random endpoints that have not been tried, each
-// pair with the same probability. If only one is left, it comes with nil; if
-// none is, two of the tried ones are returned.
-func two(endpoints, tried []*Endpoint) (a, b *Endpoint) {
-	n := len(endpoints)
+// two returns the indexes of two different random endpoints that have not been
+// tried, each pair with the same probability. If only one is left, it comes
+// twice; if none is, two of the tried ones are returned.
+func (c *chooser) two(tried []*Endpoint) (i, j int) {
+	n := len(c.endpoints)
 	switch {
 	case n == 1:
-		return endpoints[0], nil
+		return 0, 0
 	case len(tried) == 0:
-		i, j := distinct(n)
-		return endpoints[i], endpoints[j]
+		return c.distinct(n)
 	case n > sparse*(len(tried)+1):
-		a = one(endpoints, tried)
+		i = c.one(tried)
 		for {
-			if b = one(endpoints, tried); b != a {
-				return a, b
+			if j = c.one(tried); j != i {
+				return i, j
 			}
 		}
 	}
-	switch left := untried(endpoints, tried); left {
+	switch left := untried(c.endpoints, tried); left {
 	case 0:
-		return two(endpoints, nil)
+		return c.two(nil)
 	case 1:
-		return nth(endpoints, tried, 0), nil
+		i = nth(c.endpoints, tried, 0)
+		return i, i
 	default:
-		i, j := distinct(left)
-		return nth(endpoints, tried, i), nth(endpoints, tried, j)
+		i, j := c.distinct(left)
+		return nth(c.endpoints, tried, i), nth(c.endpoints, tried, j)
 	}
 }
 
-// distinct returns two different random numbers below n, which is at least 2.
-// Both come from one draw: half of it scaled to n is even enough by far, one
-// part in 400,000 for 10,000 endpoints.
-func distinct(n int) (i, j int) {
-	r := rand.Uint64()
-	i = int(r >> 32 * uint64(n) >> 32)
-	j = int(r & math.MaxUint32 * uint64(n-1) >> 32)
+// distinct returns two different random numbers below n, which is at least 2,
+// both from one draw.
+func (c *chooser) distinct(n int) (i, j int) {
+	r := c.service.Uint64()
+	i = scale(r>>32, n)
+	j = scale(r&math.MaxUint32, n-1)
 	if j >= i {
 		j++
 	}
@@ -82,18 +93,19 @@ func untried(endpoints, tried []*Endpoint) (n int) {
 	return n
 }
 
-// nth returns the untried endpoint before which there are i others.
-func nth(endpoints, tried []*Endpoint, i int) *Endpoint {
-	for _, e := range endpoints {
+// nth returns the index of the untried endpoint before which there are i
+// others.
+func nth(endpoints, tried []*Endpoint, i int) int {
+	for k, e := range endpoints {
 		if slices.Contains(tried, e) {
 			continue
 		}
 		if i == 0 {
-			return e
+			return k
 		}
 		i--
 	}
-	return nil
+	return 0
 }
 
 // noEndpoints is the picker of an empty set.

@@ -9,7 +9,7 @@ import (
 // word so that both change together without a lock.
 type decaying struct {
 	value float32
-	stamp uint32 // milliseconds, see coarseNow
+	stamp uint32 // see below
 }
 
 func unpack(word uint64) decaying {
@@ -45,8 +45,10 @@ func (d decaying) left(now uint32, tau time.Duration) float64 {
 	return math.Exp(-x)
 }
 
-var base = time.Now()
+// stamp is a reading of a clock in milliseconds, of which only differences mean
+// anything.
+func stamp(now time.Duration) uint32 { return uint32(now / time.Millisecond) }
 
-// coarseNow returns a monotonic clock in milliseconds, of which only
-// differences mean anything.
-func coarseNow() uint32 { return uint32(time.Since(base) / time.Millisecond) }
+// tries is how often a word is attempted to be replaced in competition with
+// others: a lost sample is harmless, spinning is not.
+const tries = 3

@@ -17,20 +17,24 @@
 //	attempt ────▶ Pick(info) ◀────────┘        the fast path: no lock, no allocation
 //	                  │
 //	                  ▼
-//	              e.Begin ── false: retired since, pick again
+//	              a := e.Begin(info) ── false: retired since, pick again
 //	                  │
 //	              the response's header, or a failure
 //	                  ▼
-//	              e.Observe(outcome, latency)
+//	              a.Observe(outcome, latency)
 //	                  │
 //	              the end of the body
 //	                  ▼
-//	              e.End
+//	              a.End()
 //
-// Load is measured on the endpoint by whoever makes the attempt; the transport
-// does. A picker only reads it. Between its reading and Begin another goroutine
-// may pick the same endpoint: with two random choices that costs nothing
-// worth a lock.
+// An [Attempt] is reported by whoever makes it; the transport does. The
+// endpoint itself counts those in flight. A policy that wants to know more has
+// a [Meter] on each endpoint, which is told of every attempt there, so that
+// nobody pays for what no policy asks for. What all endpoints of a service have
+// in common, such as the mean latency, the clock and chance, is the [Service].
+//
+// A picker only reads. Between its reading and Begin another goroutine may pick
+// the same endpoint: that costs nothing worth a lock.
 //
 // # Which policy
 //

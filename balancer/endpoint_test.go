@@ -15,70 +15,84 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 )
 
+// observe carries out an attempt that ends now.
+func observe(e *balancer.Endpoint, outcome balancer.Outcome, latency time.Duration) {
+	a, _ := e.Begin(balancer.PickInfo{Now: e.Service().Now() - latency})
+	a.Observe(outcome, latency)
+	a.End()
+}
+
+// watched returns an endpoint that is measured.
+func watched() *balancer.Endpoint {
+	e := endpoints(1)[0]
+	_, _ = balancer.PeakLatency(e), e.Latency()
+	return e
+}
+
 // Latencies are kept as float32: right to 6 digits, and to the microsecond
 // below.
 func assertLatency(t *testing.T, wantMillis float64, e *balancer.Endpoint, because ...any) {
 	t.Helper()
-	assert.InDelta(t, wantMillis, float64(e.Latency())/1e6, 0.001, because...)
+	assert.InDelta(t, wantMillis, float64(balancer.PeakLatency(e))/1e6, 0.001, because...)
 }
 
 func TestLatencyIsADecayingPeak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
-		assert.Zero(t, e.Latency())
-		e.Observe(balancer.Success, 100*time.Millisecond)
+		e := watched()
+		assert.Zero(t, balancer.PeakLatency(e))
+		observe(e, balancer.Success, 100*time.Millisecond)
 		assertLatency(t, 100, e, "the first sample is the average")
-		e.Observe(balancer.Success, time.Millisecond)
+		observe(e, balancer.Success, time.Millisecond)
 		assertLatency(t, 100, e, "in no time nothing is forgotten")
-		e.Observe(balancer.Success, 200*time.Millisecond)
+		observe(e, balancer.Success, 200*time.Millisecond)
 		assertLatency(t, 200, e, "a peak counts at once")
 
 		time.Sleep(time.Second)
 		assertLatency(t, 200*math.Exp(-0.1), e, "it fades")
-		e.Observe(balancer.Success, 10*time.Millisecond)
+		observe(e, balancer.Success, 10*time.Millisecond)
 		want := 200*math.Exp(-0.1) + 10*(1-math.Exp(-0.1))
 		assertLatency(t, want, e, "a faster answer weighs what the old average has lost")
 		assert.InDelta(t, 181.919, want, 0.001)
 
 		time.Sleep(40 * time.Second)
 		assertLatency(t, want*math.Exp(-4), e)
-		e.Observe(balancer.Success, 10*time.Millisecond)
+		observe(e, balancer.Success, 10*time.Millisecond)
 		assertLatency(t, 10, e, "slower than what has faded: a peak")
 		time.Sleep(5 * time.Minute)
-		assert.Zero(t, e.Latency(), "forgotten")
+		assert.Zero(t, balancer.PeakLatency(e), "forgotten")
 	})
 }
 
 func TestLatencyConvergesOnFasterAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
-		e.Observe(balancer.Success, time.Second)
+		e := watched()
+		observe(e, balancer.Success, time.Second)
 		for range 10_000 {
 			time.Sleep(time.Millisecond)
-			e.Observe(balancer.Success, 10*time.Millisecond)
+			observe(e, balancer.Success, 10*time.Millisecond)
 		}
 		want := 10 + (1000-10)/math.E
-		assert.InDelta(t, want, float64(e.Latency())/1e6, want/1000, "after τ, 63 % of the difference is gone, in however many steps")
+		assert.InDelta(t, want, float64(balancer.PeakLatency(e))/1e6, want/1000, "after τ, 63 % of the difference is gone, in however many steps")
 	})
 }
 
 func TestWhatIsNoSuccessProvesOnlySlowness(t *testing.T) {
 	for _, outcome := range []balancer.Outcome{balancer.Failure, balancer.Busy, balancer.Ignored} {
 		synctest.Test(t, func(t *testing.T) {
-			e := endpoints(1)[0]
-			e.Observe(outcome, 50*time.Microsecond)
-			e.Observe(outcome, 5*time.Second)
-			assert.Zero(t, e.Latency(), "never the first sample")
+			e := watched()
+			observe(e, outcome, 50*time.Microsecond)
+			observe(e, outcome, 5*time.Second)
+			assert.Zero(t, balancer.PeakLatency(e), "never the first sample")
 
-			e.Observe(balancer.Success, 20*time.Millisecond)
-			e.Observe(outcome, time.Millisecond)
+			observe(e, balancer.Success, 20*time.Millisecond)
+			observe(e, outcome, time.Millisecond)
 			assertLatency(t, 20, e, "never makes it look faster")
-			e.Observe(outcome, 80*time.Millisecond)
+			observe(e, outcome, 80*time.Millisecond)
 			assertLatency(t, 80, e, "it takes at least that long")
 
 			time.Sleep(20 * time.Second)
 			assertLatency(t, 80*math.Exp(-2), e)
-			e.Observe(outcome, time.Millisecond)
+			observe(e, outcome, time.Millisecond)
 			assertLatency(t, 80, e, "it has been tried: no reason to think better of it")
 		})
 	}
@@ -86,24 +100,24 @@ func TestWhatIsNoSuccessProvesOnlySlowness(t *testing.T) {
 
 func TestPenalty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
+		e := watched()
 		assert.Equal(t, 1.0, e.Penalty())
-		e.Observe(balancer.Failure, 0)
+		observe(e, balancer.Failure, 0)
 		assert.Equal(t, 11.0, e.Penalty())
-		e.Observe(balancer.Failure, 0)
+		observe(e, balancer.Failure, 0)
 		assert.Equal(t, 21.0, e.Penalty())
 		time.Sleep(5 * time.Second)
 		assert.InDelta(t, 1+20/math.E, e.Penalty(), 1e-5)
-		e.Observe(balancer.Failure, 0)
+		observe(e, balancer.Failure, 0)
 		assert.InDelta(t, 1+20/math.E+10, e.Penalty(), 1e-5)
-		e.Observe(balancer.Success, time.Millisecond)
+		observe(e, balancer.Success, time.Millisecond)
 		assert.InDelta(t, 1+(20/math.E+10)/2, e.Penalty(), 1e-5)
-		e.Observe(balancer.Busy, time.Millisecond)
+		observe(e, balancer.Busy, time.Millisecond)
 		assert.InDelta(t, 1+(20/math.E+10)/2+1, e.Penalty(), 1e-5)
-		e.Observe(balancer.Ignored, time.Millisecond)
+		observe(e, balancer.Ignored, time.Millisecond)
 		assert.InDelta(t, 1+(20/math.E+10)/2+1, e.Penalty(), 1e-5, "no blame")
 		for range 11 {
-			e.Observe(balancer.Success, time.Millisecond)
+			observe(e, balancer.Success, time.Millisecond)
 		}
 		assert.Equal(t, 1.0, e.Penalty(), "forgotten altogether")
 	})
@@ -111,27 +125,27 @@ func TestPenalty(t *testing.T) {
 
 func TestPenaltyOfAnEndpointThatHasNeverAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
-		e.Observe(balancer.Ignored, time.Millisecond)
+		e := watched()
+		observe(e, balancer.Ignored, time.Millisecond)
 		assert.Equal(t, 2.0, e.Penalty())
 	})
 }
 
 func TestPenaltyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
+		e := watched()
 		for range 2000 {
-			e.Observe(balancer.Failure, 0)
+			observe(e, balancer.Failure, 0)
 		}
 		assert.Equal(t, 10_001.0, e.Penalty())
 	})
 }
 
 func TestObserveOfOddLatencies(t *testing.T) {
-	e := endpoints(1)[0]
+	e := watched()
 	for _, latency := range []time.Duration{0, -time.Second, math.MinInt64, math.MaxInt64} {
 		for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Busy, balancer.Ignored, 77} {
-			e.Observe(outcome, latency)
+			observe(e, outcome, latency)
 			require.GreaterOrEqual(t, e.Latency(), time.Duration(0))
 			require.GreaterOrEqual(t, e.Penalty(), 1.0)
 			require.False(t, math.IsInf(e.Penalty(), 0) || math.IsNaN(e.Penalty()))
@@ -141,22 +155,27 @@ func TestObserveOfOddLatencies(t *testing.T) {
 
 func TestInFlight(t *testing.T) {
 	e := endpoints(1)[0]
+	var attempts []balancer.Attempt
 	for i := range 3 {
-		require.True(t, e.Begin())
+		a, ok := e.Begin(balancer.PickInfo{})
+		require.True(t, ok)
+		attempts = append(attempts, a)
 		require.Equal(t, int64(i+1), e.InFlight())
 	}
 	idle := 0
 	require.True(t, e.Retire(func() { idle++ }))
 	require.False(t, e.Retire(func() { t.Error("only the first counts") }))
-	assert.False(t, e.Begin())
+	_, ok := e.Begin(balancer.PickInfo{})
+	assert.False(t, ok)
 	for i := range 3 {
 		assert.Zero(t, idle)
 		assert.Equal(t, int64(3-i), e.InFlight())
-		e.End()
+		attempts[i].End()
 	}
 	assert.Equal(t, 1, idle)
 	assert.Zero(t, e.InFlight())
-	assert.False(t, e.Begin())
+	_, ok = e.Begin(balancer.PickInfo{})
+	assert.False(t, ok)
 	assert.Equal(t, 1, idle)
 	require.False(t, e.Retire(nil))
 }
@@ -181,7 +200,8 @@ func TestRetireUnderLoad(t *testing.T) {
 			wg.Go(func() {
 				<-start
 				for range 20 {
-					if !e.Begin() {
+					a, ok := e.Begin(balancer.PickInfo{})
+					if !ok {
 						continue
 					}
 					active.Add(1)
@@ -189,7 +209,7 @@ func TestRetireUnderLoad(t *testing.T) {
 						afterwards.Add(1)
 					}
 					active.Add(-1)
-					e.End()
+					a.End()
 				}
 			})
 		}
@@ -217,16 +237,16 @@ func TestRetireUnderLoad(t *testing.T) {
 // none of them could have produced.
 func TestObserveUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := endpoints(1)[0]
+		e := watched()
 		var wg sync.WaitGroup
 		for g := range 8 {
 			wg.Go(func() {
 				for range 1000 {
-					e.Observe(balancer.Success, time.Duration(10+g)*time.Millisecond)
-					e.Observe(balancer.Failure, time.Millisecond)
+					observe(e, balancer.Success, time.Duration(10+g)*time.Millisecond)
+					observe(e, balancer.Failure, time.Millisecond)
 					time.Sleep(time.Millisecond)
-					assert.GreaterOrEqual(t, e.Latency(), 9*time.Millisecond)
-					assert.LessOrEqual(t, e.Latency(), 17*time.Millisecond)
+					assert.GreaterOrEqual(t, balancer.PeakLatency(e), 9*time.Millisecond)
+					assert.LessOrEqual(t, balancer.PeakLatency(e), 17*time.Millisecond)
 					assert.GreaterOrEqual(t, e.Penalty(), 1.0)
 				}
 			})
@@ -236,7 +256,7 @@ func TestObserveUnderLoad(t *testing.T) {
 }
 
 func TestEndpointInstance(t *testing.T) {
-	e := balancer.NewEndpoint(discovery.Instance{ID: "a", Addr: "10.0.0.1:80"})
+	e := new(balancer.Service).NewEndpoint(discovery.Instance{ID: "a", Addr: "10.0.0.1:80"})
 	assert.Equal(t, "a", e.Key())
 	assert.Equal(t, "10.0.0.1:80", e.Addr())
 	assert.Equal(t, uint32(1), e.Weight(), "no weight is the usual weight")
@@ -246,12 +266,12 @@ func TestEndpointInstance(t *testing.T) {
 }
 
 func TestEndpointAllocatesNothing(t *testing.T) {
-	e := endpoints(1)[0]
+	e := watched()
 	for _, outcome := range []balancer.Outcome{balancer.Success, balancer.Failure, balancer.Busy, balancer.Ignored} {
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
-			e.Begin()
-			e.Observe(outcome, time.Millisecond)
-			e.End()
+			a, _ := e.Begin(balancer.PickInfo{})
+			a.Observe(outcome, time.Millisecond)
+			a.End()
 			_, _, _, _ = e.Latency(), e.Penalty(), e.InFlight(), e.Weight()
 		}))
 	}

@@ -40,9 +40,10 @@ func TestPreferZone(t *testing.T) {
 // A policy of your own is a function. This one stays in a zone while it can,
 // and is written above in fifteen lines.
 func ExamplePolicy() {
+	var orders balancer.Service
 	set := []*balancer.Endpoint{
-		balancer.NewEndpoint(discovery.Instance{Addr: "10.0.1.1:80", Zone: "north"}),
-		balancer.NewEndpoint(discovery.Instance{Addr: "10.0.2.1:80", Zone: "south"}),
+		orders.NewEndpoint(discovery.Instance{Addr: "10.0.1.1:80", Zone: "north"}),
+		orders.NewEndpoint(discovery.Instance{Addr: "10.0.2.1:80", Zone: "south"}),
 	}
 	picker := preferZone("south", balancer.LeastRequest)(balancer.Set{Available: set, All: set})
 
@@ -75,10 +76,11 @@ func counted(policy balancer.Policy) balancer.Policy {
 // What a policy keeps with a Key outlives its pickers: the counts go on when a
 // third endpoint has joined.
 func ExampleKey() {
+	var orders balancer.Service
 	all := []*balancer.Endpoint{
-		balancer.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"}),
-		balancer.NewEndpoint(discovery.Instance{Addr: "10.0.0.2:80"}),
-		balancer.NewEndpoint(discovery.Instance{Addr: "10.0.0.3:80"}),
+		orders.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"}),
+		orders.NewEndpoint(discovery.Instance{Addr: "10.0.0.2:80"}),
+		orders.NewEndpoint(discovery.Instance{Addr: "10.0.0.3:80"}),
 	}
 	policy := counted(balancer.RoundRobin)
 	for _, set := range [][]*balancer.Endpoint{all[:2], all} {
@@ -98,16 +100,22 @@ func ExampleKey() {
 
 // The life of an attempt, as whoever makes it has to go through it.
 func ExamplePicker() {
-	set := []*balancer.Endpoint{balancer.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"})}
+	var orders balancer.Service
+	set := []*balancer.Endpoint{orders.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"})}
 	picker := balancer.PeakEWMA(balancer.Set{Available: set, All: set})
 
-	e, err := picker.Pick(balancer.PickInfo{})
-	if err != nil || !e.Begin() { // retired since: pick again, from the new set
+	info := balancer.PickInfo{Now: orders.Now()}
+	e, err := picker.Pick(info)
+	if err != nil {
+		return
+	}
+	attempt, ok := e.Begin(info)
+	if !ok { // retired since: pick again, from the new set
 		return
 	}
 	fmt.Println(e.Addr(), "in flight:", e.InFlight())
-	e.Observe(balancer.Success, 250*time.Millisecond) // when the response's header is there
-	e.End()                                           // when its body has been read
+	attempt.Observe(balancer.Success, 250*time.Millisecond) // when the response's header is there
+	attempt.End()                                           // when its body has been read
 	fmt.Println(e.Addr(), "in flight:", e.InFlight())
 	// Output:
 	// 10.0.0.1:80 in flight: 1
@@ -116,11 +124,13 @@ func ExamplePicker() {
 
 // A retired endpoint takes no new calls, and says when the last one is over.
 func ExampleEndpoint_Retire() {
-	e := balancer.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"})
-	e.Begin()
+	var orders balancer.Service
+	e := orders.NewEndpoint(discovery.Instance{Addr: "10.0.0.1:80"})
+	attempt, _ := e.Begin(balancer.PickInfo{})
 	e.Retire(func() { fmt.Println("idle: close its connections") })
-	fmt.Println("takes another call:", e.Begin())
-	e.End()
+	_, ok := e.Begin(balancer.PickInfo{})
+	fmt.Println("takes another call:", ok)
+	attempt.End()
 	// Output:
 	// takes another call: false
 	// idle: close its connections

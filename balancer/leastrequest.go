@@ -23,14 +23,15 @@ func LeastRequest(set Set) Picker {
 	if len(set.Available) == 0 {
 		return PickerFunc(noEndpoints)
 	}
-	return &leastRequest{set.Available}
+	return &leastRequest{chooserOf(set)}
 }
 
-type leastRequest struct{ endpoints []*Endpoint }
+type leastRequest struct{ chooser }
 
 func (p *leastRequest) Pick(info PickInfo) (*Endpoint, error) {
-	a, b := two(p.endpoints, info.Tried)
-	if b != nil && lessLoaded(b, a) {
+	i, j := p.two(info.Tried)
+	a, b := p.endpoints[i], p.endpoints[j]
+	if lessLoaded(b, a) {
 		return b, nil
 	}
 	return a, nil

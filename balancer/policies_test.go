@@ -52,7 +52,7 @@ func share(t *testing.T, p balancer.Picker, e *balancer.Endpoint) float64 {
 
 func busy(e *balancer.Endpoint, n int) {
 	for range n {
-		e.Begin()
+		_, _ = e.Begin(balancer.PickInfo{})
 	}
 }
 
@@ -94,10 +94,10 @@ func TestRoundRobinStartsAndOrdersAtRandom(t *testing.T) {
 
 // With two endpoints the choice is always between both.
 func TestTwoChoicesAreDifferent(t *testing.T) {
-	for _, p := range policies[2:] {
+	for _, p := range policies[2:4] {
 		es := endpoints(2)
 		for _, e := range es {
-			e.Observe(balancer.Success, time.Millisecond)
+			observe(e, balancer.Success, time.Millisecond)
 		}
 		busy(es[0], 1)
 		assert.Equal(t, 1.0, share(t, p.policy(setOf(es)), es[1]), p.name)
@@ -114,8 +114,9 @@ func TestTwoChoicesFindTheBest(t *testing.T) {
 }
 
 func TestLeastRequestComparesByWeight(t *testing.T) {
-	light := balancer.NewEndpoint(discovery.Instance{Addr: "light:80", Weight: 1})
-	heavy := balancer.NewEndpoint(discovery.Instance{Addr: "heavy:80", Weight: 3})
+	service := new(balancer.Service)
+	light := service.NewEndpoint(discovery.Instance{Addr: "light:80", Weight: 1})
+	heavy := service.NewEndpoint(discovery.Instance{Addr: "heavy:80", Weight: 3})
 	p := balancer.LeastRequest(setOf([]*balancer.Endpoint{heavy, light}))
 	for _, c := range []struct {
 		light, heavy int // more in flight
@@ -135,10 +136,10 @@ func TestLeastRequestComparesByWeight(t *testing.T) {
 
 func TestPeakEWMALoad(t *testing.T) {
 	const never, always, either = 0, 1, 0.5
-	observe := func(outcome balancer.Outcome, latency time.Duration, times int) func(*balancer.Endpoint) {
+	observed := func(outcome balancer.Outcome, latency time.Duration, times int) func(*balancer.Endpoint) {
 		return func(e *balancer.Endpoint) {
 			for range times {
-				e.Observe(outcome, latency)
+				observe(e, outcome, latency)
 			}
 		}
 	}
@@ -156,36 +157,37 @@ func TestPeakEWMALoad(t *testing.T) {
 		want   float64
 	}{
 		{"alike", nil, nil, either},
-		{"faster", did{observe(balancer.Success, 2e6, 1)}, did{observe(balancer.Success, 3e6, 1)}, always},
-		{"faster but busier", did{observe(balancer.Success, 2e6, 1), inFlight(1)}, did{observe(balancer.Success, 3e6, 1)}, never},
-		{"faster and not too busy", did{observe(balancer.Success, 2e6, 1), inFlight(1)}, did{observe(balancer.Success, 5e6, 1)}, always},
-		{"as fast, busier", did{observe(balancer.Success, 2e6, 1), inFlight(1)}, did{observe(balancer.Success, 2e6, 1)}, never},
-		{"ten times as fast, failed", did{observe(balancer.Success, 2e6, 1), observe(balancer.Failure, 0, 1)}, did{observe(balancer.Success, 20e6, 1)}, never},
-		{"twelve times as fast, failed", did{observe(balancer.Success, 2e6, 1), observe(balancer.Failure, 0, 1)}, did{observe(balancer.Success, 24e6, 1)}, always},
-		{"twice as slow, seven seconds ago", did{observe(balancer.Success, 4e6, 1), after(7 * time.Second)}, did{observe(balancer.Success, 2e6, 1)}, always},
-		{"twice as slow, six seconds ago", did{observe(balancer.Success, 4e6, 1), after(6 * time.Second)}, did{observe(balancer.Success, 2e6, 1)}, never},
+		{"faster", did{observed(balancer.Success, 2e6, 1)}, did{observed(balancer.Success, 3e6, 1)}, always},
+		{"faster but busier", did{observed(balancer.Success, 2e6, 1), inFlight(1)}, did{observed(balancer.Success, 3e6, 1)}, never},
+		{"faster and not too busy", did{observed(balancer.Success, 2e6, 1), inFlight(1)}, did{observed(balancer.Success, 5e6, 1)}, always},
+		{"as fast, busier", did{observed(balancer.Success, 2e6, 1), inFlight(1)}, did{observed(balancer.Success, 2e6, 1)}, never},
+		{"ten times as fast, failed", did{observed(balancer.Success, 2e6, 1), observed(balancer.Failure, 0, 1)}, did{observed(balancer.Success, 20e6, 1)}, never},
+		{"twelve times as fast, failed", did{observed(balancer.Success, 2e6, 1), observed(balancer.Failure, 0, 1)}, did{observed(balancer.Success, 24e6, 1)}, always},
+		{"twice as slow, seven seconds ago", did{observed(balancer.Success, 4e6, 1), after(7 * time.Second)}, did{observed(balancer.Success, 2e6, 1)}, always},
+		{"twice as slow, six seconds ago", did{observed(balancer.Success, 4e6, 1), after(6 * time.Second)}, did{observed(balancer.Success, 2e6, 1)}, never},
 
-		{"unmeasured against measured", nil, did{observe(balancer.Success, 1, 1)}, always},
-		{"unmeasured and busy against measured and swamped", did{inFlight(1)}, did{observe(balancer.Success, time.Hour, 1), inFlight(1000)}, never},
-		{"unmeasured and failed against measured", did{observe(balancer.Failure, 0, 1)}, did{observe(balancer.Success, time.Hour, 1)}, never},
-		{"unmeasured and failed against measured and failed", did{observe(balancer.Failure, 0, 1)}, did{observe(balancer.Success, time.Second, 1), observe(balancer.Failure, 0, 100)}, never},
-		{"unmeasured and ignored against measured", did{observe(balancer.Ignored, 0, 1)}, did{observe(balancer.Success, time.Second, 1)}, never},
-		{"unmeasured and forgiven against measured", did{observe(balancer.Failure, 0, 1), after(15 * time.Second)}, did{observe(balancer.Success, time.Second, 1)}, always},
-		{"unmeasured and not forgiven against measured", did{observe(balancer.Failure, 0, 1), after(14900 * time.Millisecond)}, did{observe(balancer.Success, time.Second, 1)}, never},
+		{"unmeasured against measured", nil, did{observed(balancer.Success, 1, 1)}, always},
+		{"unmeasured and busy against measured and swamped", did{inFlight(1)}, did{observed(balancer.Success, time.Hour, 1), inFlight(1000)}, never},
+		{"unmeasured and failed against measured", did{observed(balancer.Failure, 0, 1)}, did{observed(balancer.Success, time.Hour, 1)}, never},
+		{"unmeasured and failed against measured and failed", did{observed(balancer.Failure, 0, 1)}, did{observed(balancer.Success, time.Second, 1), observed(balancer.Failure, 0, 100)}, never},
+		{"unmeasured and ignored against measured", did{observed(balancer.Ignored, 0, 1)}, did{observed(balancer.Success, time.Second, 1)}, never},
+		{"unmeasured and forgiven against measured", did{observed(balancer.Failure, 0, 1), after(15 * time.Second)}, did{observed(balancer.Success, time.Second, 1)}, always},
+		{"unmeasured and not forgiven against measured", did{observed(balancer.Failure, 0, 1), after(14900 * time.Millisecond)}, did{observed(balancer.Success, time.Second, 1)}, never},
 		{"unmeasured, both busy", did{inFlight(1)}, did{inFlight(2)}, always},
-		{"unmeasured, both failed", did{observe(balancer.Failure, 0, 1)}, did{observe(balancer.Failure, 0, 2)}, always},
-		{"unmeasured, failed against busy", did{observe(balancer.Failure, 0, 1)}, did{inFlight(5)}, never},
+		{"unmeasured, both failed", did{observed(balancer.Failure, 0, 1)}, did{observed(balancer.Failure, 0, 2)}, always},
+		{"unmeasured, failed against busy", did{observed(balancer.Failure, 0, 1)}, did{inFlight(5)}, never},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				es := endpoints(2)
+				p := balancer.PeakEWMA(setOf(es)) // measures from now on
 				for _, f := range c.first {
 					f(es[0])
 				}
 				for _, f := range c.second {
 					f(es[1])
 				}
-				assert.InDelta(t, c.want, share(t, balancer.PeakEWMA(setOf(es)), es[0]), 0.1*math.Mod(2*c.want, 2))
+				assert.InDelta(t, c.want, share(t, p, es[0]), 0.1*math.Mod(2*c.want, 2))
 			})
 		})
 	}
@@ -212,17 +214,18 @@ func simulate(policy balancer.Policy, n, callers int, from, until time.Duration,
 			counts := make([]int, n)
 			for now := time.Since(start); now < until; now = time.Since(start) {
 				e, err := p.Pick(balancer.PickInfo{})
-				if err != nil || !e.Begin() {
+				if err != nil {
 					break
 				}
+				a, _ := e.Begin(balancer.PickInfo{})
 				i := slices.Index(es, e)
 				if now >= from {
 					counts[i]++
 				}
 				s := serve(i, now)
 				time.Sleep(s.latency)
-				e.Observe(s.outcome, s.latency)
-				e.End()
+				a.Observe(s.outcome, s.latency)
+				a.End()
 			}
 			done <- counts
 		}()

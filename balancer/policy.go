@@ -1,6 +1,9 @@
 package balancer
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrNoEndpoints is what a pick from nothing returns.
 var ErrNoEndpoints = errors.New("balancer: no endpoints")
@@ -38,11 +41,31 @@ type Picker interface {
 }
 
 // PickInfo is what a Picker may know of the attempt. It is a struct so that it
-// can grow.
+// can grow; a policy that wraps others hands it on as it is, but for Tried.
 type PickInfo struct {
 	// Tried are the endpoints that this call has been sent to already. It is
 	// nil at the first attempt, short afterwards, and must not be kept.
 	Tried []*Endpoint
+
+	// Now is the time on the service's clock. A transport reads it anyway, to
+	// measure the attempt; 0 means that whoever needs it reads the clock.
+	Now time.Duration
+
+	// Key says which calls belong together, such as those of one user: policies
+	// that hash send calls of the same key to the same endpoint. Empty means
+	// that the call has none.
+	Key string
+
+	// Class is the kind of call that it is, or nil.
+	Class *Class
+}
+
+// now returns the time of the pick.
+func (i *PickInfo) now(s *Service) time.Duration {
+	if i.Now != 0 {
+		return i.Now
+	}
+	return s.Now()
 }
 
 // PickerFunc makes a Picker of a function.

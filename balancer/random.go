@@ -13,14 +13,11 @@ func Random(set Set) Picker {
 	if len(set.Available) == 0 {
 		return PickerFunc(noEndpoints)
 	}
-	return &random{set.Available}
+	return &random{chooserOf(set)}
 }
 
-type random struct{ endpoints []*Endpoint }
+type random struct{ chooser }
 
 func (p *random) Pick(info PickInfo) (*Endpoint, error) {
-	if len(p.endpoints) == 1 {
-		return p.endpoints[0], nil
-	}
-	return one(p.endpoints, info.Tried), nil
+	return p.endpoints[p.one(info.Tried)], nil
 }

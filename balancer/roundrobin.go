@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 )
@@ -23,29 +22,27 @@ func RoundRobin(set Set) Picker {
 	if len(set.Available) == 0 {
 		return PickerFunc(noEndpoints)
 	}
-	p := &roundRobin{endpoints: slices.Clone(set.Available)}
-	rand.Shuffle(len(p.endpoints), func(i, j int) {
+	p := &roundRobin{chooser: chooserOf(set)}
+	p.endpoints = slices.Clone(p.endpoints)
+	for i := len(p.endpoints) - 1; i > 0; i-- { // Fisher and Yates
+		j := p.service.IntN(i + 1)
 		p.endpoints[i], p.endpoints[j] = p.endpoints[j], p.endpoints[i]
-	})
+	}
 	return p
 }
 
 type roundRobin struct {
-	endpoints []*Endpoint
-	_         [64]byte // the turn is written at each pick, the rest only read
-	turn      atomic.Uint64
-	_         [56]byte
+	chooser
+	_    [64]byte // the turn is written at each pick, the rest only read
+	turn atomic.Uint64
+	_    [56]byte
 }
 
 func (p *roundRobin) Pick(info PickInfo) (*Endpoint, error) {
-	n := uint64(len(p.endpoints))
-	if n == 1 {
-		return p.endpoints[0], nil
-	}
 	if len(info.Tried) > 0 {
 		// The next in turn after the tried one would get all of the failing
 		// endpoint's calls on top of its own.
-		return one(p.endpoints, info.Tried), nil
+		return p.endpoints[p.one(info.Tried)], nil
 	}
-	return p.endpoints[p.turn.Add(1)%n], nil
+	return p.endpoints[p.turn.Add(1)%uint64(len(p.endpoints))], nil
 }

@@ -18,6 +18,7 @@ import (
 type body struct {
 	io.ReadCloser
 	link    *link
+	attempt balancer.Attempt
 	ctx     context.Context    // the call's
 	gaveUp  <-chan struct{}    // the request's Cancel
 	timeout *attemptTimeout    // or nil
@@ -32,17 +33,17 @@ type body struct {
 
 // wrapBody makes the end of resp's body the end of its attempt. It reports
 // false if there is nothing to read, so that it has ended already.
-func (c *call) wrapBody(resp *http.Response, timeout *attemptTimeout, outcome balancer.Outcome) (more bool) {
+func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemptTimeout, outcome balancer.Outcome) (more bool) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
 	if c.bodiless(resp) {
 		timeout.end()
-		c.last.endpoint.End()
+		a.End()
 		return false
 	}
 	wrapper := &body{
-		ReadCloser: resp.Body, link: c.last, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout,
+		ReadCloser: resp.Body, link: c.last, attempt: a, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout,
 		finish: c.hookEnd(), blamed: outcome == balancer.Failure,
 	}
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
@@ -109,10 +110,10 @@ func (b *body) end(err error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !b.blamed && !b.closed.Load() && b.ctx.Err() == nil && !isClosed(b.gaveUp) {
 		// The endpoint broke off what it had begun well.
-		b.link.observe(balancer.Failure, 0, noTrial, b.link.breaker.Generation())
+		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation())
 	}
 	b.link.bodies.remove(b)
-	b.link.endpoint.End()
+	b.attempt.End()
 	b.timeout.end()
 	if b.cancel != nil {
 		b.cancel()

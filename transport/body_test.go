@@ -239,7 +239,7 @@ func TestTheRequestBodyIsAlwaysClosed(t *testing.T) {
 			return balancer.PickerFunc(func(balancer.PickInfo) (*balancer.Endpoint, error) { return nil, nil })
 		})}},
 		"a picker that picks a stranger": {url: "http://orders/", opts: []transport.Option{transport.WithPolicy(func(balancer.Set) balancer.Picker {
-			stranger := balancer.NewEndpoint(discovery.Instance{Addr: "10.9.9.9:80"})
+			stranger := new(balancer.Service).NewEndpoint(discovery.Instance{Addr: "10.9.9.9:80"})
 			return balancer.PickerFunc(func(balancer.PickInfo) (*balancer.Endpoint, error) { return stranger, nil })
 		})}},
 	} {

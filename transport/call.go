@@ -162,14 +162,14 @@ func (c *call) replayable() bool {
 
 // attempt sends the call to one endpoint.
 func (c *call) attempt(v *view) (r result) {
-	l, trial, err := c.choose(v)
+	l, a, trial, err := c.choose(v)
 	if err != nil {
 		return result{err: err}
 	}
 	inFlight := true
 	defer func() { // also if a hook or the base panics
 		if inFlight {
-			l.endpoint.End()
+			a.End()
 		}
 		trial.Release() // does nothing if its outcome is known
 	}()
@@ -185,9 +185,8 @@ func (c *call) attempt(v *view) (r result) {
 	c.hookPick(trial != noTrial)
 
 	generation := l.breaker.Generation()
-	start := c.service.age() // half as dear as time.Now
 	resp, err := l.base.RoundTrip(req)
-	latency := c.service.age() - start
+	latency := c.service.balancer.Now() - a.Start()
 	switch {
 	case err != nil:
 		drop(resp) // a base must not return both
@@ -213,10 +212,10 @@ func (c *call) attempt(v *view) (r result) {
 		// call to the same silence.
 		trial.Failure()
 	}
-	l.observe(outcome, latency, trial, generation)
+	l.observe(&a, outcome, latency, trial, generation)
 	if resp := r.resp; resp != nil {
 		resp.Request = c.req
-		inFlight = c.wrapBody(resp, timeout, outcome)
+		inFlight = c.wrapBody(resp, a, timeout, outcome)
 	}
 	c.hookAttempt(&r, latency, outcome)
 	if r.resp != nil { // from here on, the body's end is the attempt's

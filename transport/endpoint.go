@@ -23,14 +23,14 @@ type link struct {
 	warming  bool             // gets no calls yet; guarded by service.mu
 	state    resilience.State // when the view was built; guarded by service.mu
 	ejected  bool             // in the view; guarded by service.mu
-	halfOpen atomic.Int64     // when the breaker became half-open, in ns of service.age
+	halfOpen atomic.Int64     // when the breaker became half-open, by the clock of service.balancer
 }
 
 var links = balancer.NewKey[link]()
 
 // newEndpoint returns the endpoint of an instance, with its link.
 func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
-	e := balancer.NewEndpoint(in)
+	e := s.balancer.NewEndpoint(in)
 	l := links.Of(e)
 	l.endpoint = e
 	l.service = s
@@ -87,7 +87,7 @@ func (l *link) closeIdleConnections() {
 
 func (l *link) breakerChanged(from, to resilience.State) {
 	if to == resilience.HalfOpen {
-		l.halfOpen.Store(int64(l.service.age()))
+		l.halfOpen.Store(int64(l.service.balancer.Now()))
 	}
 	l.service.breakerChanged(l, from, to)
 }
@@ -98,8 +98,8 @@ var noTrial resilience.Trial
 // observe enters the outcome of an attempt into both accounts: that of load
 // and that of health. Generation is the breaker's when the attempt began: an
 // outcome from before its last change is no news about the endpoint's health.
-func (l *link) observe(outcome balancer.Outcome, latency time.Duration, trial resilience.Trial, generation uint64) {
-	l.endpoint.Observe(outcome, latency)
+func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency time.Duration, trial resilience.Trial, generation uint64) {
+	a.Observe(outcome, latency)
 	switch {
 	case trial != noTrial && outcome == balancer.Success:
 		trial.Success()

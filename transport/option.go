@@ -94,7 +94,7 @@ func (o serviceOption) applyService(c *serviceConfig) { o(c) }
 func newConfig(opts []Option) *config {
 	c := &config{
 		defaults: serviceConfig{
-			policy:         balancer.PeakEWMA,
+			policy:         balancer.ShortestExpectedDelay,
 			panicThreshold: DefaultPanicThreshold,
 			replayLimit:    DefaultReplayLimit,
 			protocols:      new(http.Protocols),

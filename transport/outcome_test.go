@@ -50,9 +50,10 @@ func TestOutcomes(t *testing.T) {
 	}
 	type effect int
 	const (
-		same  effect = iota // neither better nor worse, but for what time does
-		lower               // the average follows
-		raise               // at least as long as this took
+		same   effect = iota // neither better nor worse, but for what time does
+		lower                // the average follows
+		higher               // likewise
+		raise                // at least as long as this took
 	)
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
@@ -65,7 +66,7 @@ func TestOutcomes(t *testing.T) {
 	}{
 		"200":                          {handler: status(200), outcome: balancer.Success, latency: lower},
 		"404":                          {handler: status(404), outcome: balancer.Success, latency: lower},
-		"slow 200":                     {handler: slowStatus(200), outcome: balancer.Success, latency: raise},
+		"slow 200":                     {handler: slowStatus(200), outcome: balancer.Success, latency: higher},
 		"501":                          {handler: status(501), outcome: balancer.Success, latency: lower},
 		"505":                          {handler: status(505), outcome: balancer.Success, latency: lower},
 		"429":                          {handler: status(429), outcome: balancer.Busy},
@@ -153,6 +154,9 @@ func TestOutcomes(t *testing.T) {
 				switch after := endpoint.Latency(); c.latency {
 				case lower:
 					assert.Less(t, after, before)
+				case higher:
+					assert.Greater(t, after, before)
+					assert.Less(t, after, slow)
 				case raise:
 					assert.InDelta(t, slow, after, float64(5*time.Millisecond))
 				default:

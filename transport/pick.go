@@ -17,21 +17,22 @@ const maxPicks = 16
 const trialPatience = time.Second
 
 // choose picks an endpoint and counts the attempt there as in flight.
-func (c *call) choose(v *view) (*link, resilience.Trial, error) {
+func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Trial, err error) {
+	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now()}
 	if len(c.tried) == 0 && len(v.trials) > 0 {
-		if l, trial, ok := c.takeTrial(v); ok {
-			return l, trial, nil
+		if l, a, trial, ok := c.takeTrial(v, info); ok {
+			return l, a, trial, nil
 		}
 	}
 	// A picked endpoint can have been retired since the view was loaded. Then
 	// there is a newer view, which does not have it.
 	for range maxPicks + len(v.available) {
 		if v.err != nil {
-			return nil, noTrial, v.err
+			return nil, a, noTrial, v.err
 		}
-		e, err := v.picker.Pick(balancer.PickInfo{Tried: c.tried})
+		e, err := v.picker.Pick(info)
 		if err != nil {
-			return nil, noTrial, err
+			return nil, a, noTrial, err
 		}
 		if e == nil {
 			break
@@ -42,28 +43,28 @@ func (c *call) choose(v *view) (*link, resilience.Trial, error) {
 		}
 		if l.plaintext(c.req) {
 			if slices.Contains(c.tried, e) {
-				return nil, noTrial, ErrPlaintext // there are no others
+				return nil, a, noTrial, ErrPlaintext // there are no others
 			}
 			c.try(e)
+			info.Tried = c.tried
 			continue
 		}
-		if e.Begin() {
-			var trial resilience.Trial
+		if a, ok := e.Begin(info); ok {
 			if l.breaker.State() == resilience.HalfOpen { // used although ejected, in a panic
 				trial, _ = l.breaker.Trial()
 			}
-			return l, trial, nil
+			return l, a, trial, nil
 		}
 		v = c.service.view.Load()
 	}
-	return nil, noTrial, errNotOurs
+	return nil, a, noTrial, errNotOurs
 }
 
 // takeTrial gives the call to a half-open endpoint that waits for one.
-func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
+func (c *call) takeTrial(v *view, info balancer.PickInfo) (*link, balancer.Attempt, resilience.Trial, bool) {
 	safe := idempotent(c.req) && c.replayable()
 	for _, l := range v.trials {
-		if waited := l.service.age() - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
+		if waited := info.Now - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
 			continue
 		}
 		if l.plaintext(c.req) {
@@ -73,10 +74,10 @@ func (c *call) takeTrial(v *view) (*link, resilience.Trial, bool) {
 		if !ok {
 			continue
 		}
-		if l.endpoint.Begin() {
-			return l, trial, true
+		if a, ok := l.endpoint.Begin(info); ok {
+			return l, a, trial, true
 		}
 		trial.Release()
 	}
-	return nil, noTrial, false
+	return nil, balancer.Attempt{}, noTrial, false
 }

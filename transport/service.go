@@ -29,7 +29,7 @@ type service struct {
 	transport *Transport
 	cfg       *serviceConfig
 	retry     *resilience.Retry
-	born      time.Time
+	balancer  *balancer.Service // and its clock, by which all is measured
 
 	view   atomic.Pointer[view] // what calls look at; nil before the first answer
 	ready  chan struct{}        // closed when view is set
@@ -56,14 +56,11 @@ func newService(t *Transport, name string) *service {
 		transport: t,
 		cfg:       cfg,
 		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget)),
-		born:      time.Now(),
+		balancer:  balancer.NewService(balancer.ServiceConfig{}),
 		ready:     make(chan struct{}),
 		endpoints: make(map[string]*balancer.Endpoint),
 	}
 }
-
-// age is the clock by which the service measures.
-func (s *service) age() time.Duration { return time.Since(s.born) }
 
 // watch follows the registry until the Transport is closed, or until the name
 // turns out to have no endpoints and nobody calls it any more.

@@ -70,7 +70,7 @@ func TestSuiteRejectsBrokenPolicies(t *testing.T) {
 		})},
 		{"begins the attempt", "Available", "Pick must not Begin", pickWith(func(s set, i info) (*balancer.Endpoint, error) {
 			e := fair(s.Available, i.Tried)
-			e.Begin()
+			_, _ = e.Begin(balancer.PickInfo{})
 			return e, nil
 		})},
 		{"returns nothing", "Available", "neither an endpoint nor an error", pickWith(func(set, info) (*balancer.Endpoint, error) {
@@ -144,8 +144,8 @@ func TestSuiteRejectsBrokenPolicies(t *testing.T) {
 		}},
 		{"insists on a live endpoint", "Retired", "all retired", pickWith(func(s set, i info) (*balancer.Endpoint, error) {
 			for _, e := range s.Available {
-				if e.Begin() {
-					e.End()
+				if a, ok := e.Begin(balancer.PickInfo{}); ok {
+					a.End()
 					return fair(s.Available, i.Tried), nil
 				}
 			}

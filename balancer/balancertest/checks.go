@@ -390,9 +390,9 @@ func (p *picker) counts(t reporter, calls int, tried []*balancer.Endpoint) []int
 		if e == nil {
 			break
 		}
-		if e.Begin() {
-			e.Observe(balancer.Success, time.Millisecond)
-			e.End()
+		if a, ok := e.Begin(balancer.PickInfo{}); ok {
+			a.Observe(balancer.Success, time.Millisecond)
+			a.End()
 		}
 		counts[slices.Index(p.set, e)]++
 	}
@@ -401,11 +401,12 @@ func (p *picker) counts(t reporter, calls int, tried []*balancer.Endpoint) []int
 
 // attempt goes through the motions of one, with some variety.
 func attempt(e *balancer.Endpoint, i int) {
-	if !e.Begin() {
+	a, ok := e.Begin(balancer.PickInfo{})
+	if !ok {
 		return
 	}
-	e.Observe(balancer.Outcome(i%3), time.Duration(1+i%7)*time.Millisecond)
-	e.End()
+	a.Observe(balancer.Outcome(i%3), time.Duration(1+i%7)*time.Millisecond)
+	a.End()
 }
 
 // some returns n of the endpoints, at random.
@@ -421,9 +422,10 @@ func setOf(es []*balancer.Endpoint) balancer.Set { return balancer.Set{Available
 
 // endpoints returns n new ones, ordered by key.
 func endpoints(n int) []*balancer.Endpoint {
+	service := new(balancer.Service)
 	es := make([]*balancer.Endpoint, n)
 	for i := range es {
-		es[i] = balancer.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.0.%03d:80", i)})
+		es[i] = service.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.0.%03d:80", i)})
 	}
 	return es
 }

@@ -1,0 +1,110 @@
+package balancer
+
+import "time"
+
+// maxLatency is where latencies end, so that sums of times stay in range.
+const maxLatency = 100 * 365 * 24 * time.Hour
+
+// An Outcome is how an attempt went, as far as its endpoint's health is
+// concerned.
+type Outcome uint8
+
+const (
+	// Success says that the endpoint answered as it should.
+	Success Outcome = iota
+	// Failure says that the endpoint is to blame.
+	Failure
+	// Busy says that the endpoint turned the call away because it has enough
+	// to do: a sign of load, not of sickness.
+	Busy
+	// Ignored says that nothing can be told of the endpoint, because the
+	// caller gave up or the fault was not the endpoint's.
+	Ignored
+)
+
+// An Attempt is one try of a call on one endpoint, from [Endpoint.Begin] to
+// End, kept by whoever makes it. It belongs to one goroutine at a time. The
+// zero Attempt is none: its methods do nothing.
+type Attempt struct {
+	endpoint *Endpoint
+	class    *Class
+	meters   *[]Meter // those that know of it
+	start    time.Duration
+	cost     int32
+	answered bool
+}
+
+// Endpoint returns the endpoint that it is made on, nil for the zero Attempt.
+func (a *Attempt) Endpoint() *Endpoint { return a.endpoint }
+
+// Start returns the time at which it began, on the service's clock.
+func (a *Attempt) Start() time.Duration { return a.start }
+
+// Class returns the class of its call, or nil.
+func (a *Attempt) Class() *Class { return a.class }
+
+// Cost returns what the call was expected to cost when it began, in [Unit]s:
+// the mean latency of its class over that of all calls. It is one Unit for a
+// call without a class.
+func (a *Attempt) Cost() int64 { return int64(a.cost) }
+
+// Answered reports whether Observe has been called.
+func (a *Attempt) Answered() bool { return a.answered }
+
+// Observe records how the attempt went, once there is a response's header or a
+// failure. Latency is the time from its start until then. A second call is for
+// a response that broke off after its header: a failure, whose latency says
+// nothing.
+func (a *Attempt) Observe(outcome Outcome, latency time.Duration) {
+	if a.meters != nil {
+		latency = min(max(latency, 1), maxLatency)
+		o := Observation{Outcome: outcome, Latency: latency, Now: a.start + latency}
+		if a.answered {
+			o.Latency, o.Now = 1, a.endpoint.service.Now()
+		}
+		for _, m := range *a.meters {
+			m.Observe(*a, o)
+		}
+	}
+	a.answered = true
+}
+
+// End says that the attempt is over: its response has been read or thrown
+// away, or there was none. It must be called exactly once.
+func (a *Attempt) End() {
+	if a.endpoint == nil {
+		return
+	}
+	if a.meters != nil {
+		if !a.answered {
+			a.Observe(Ignored, 0)
+		}
+		for _, m := range *a.meters {
+			m.End(*a)
+		}
+	}
+	a.endpoint.end()
+}
+
+// A Meter measures the attempts on one endpoint for a policy that needs more
+// than the number of those in flight. A [Key] of a type that implements it
+// makes one for each endpoint. Its methods are called for each attempt, from
+// many goroutines at once: they must be quick, and the ones here neither lock
+// nor allocate.
+type Meter interface {
+	// Begin: an attempt begins.
+	Begin(a Attempt)
+	// Observe: it has been answered, or failed. It is called at least once for
+	// each attempt; what comes after a.Answered() are failures in the middle of
+	// a response.
+	Observe(a Attempt, o Observation)
+	// End: it is over.
+	End(a Attempt)
+}
+
+// An Observation is how an attempt went.
+type Observation struct {
+	Outcome Outcome
+	Latency time.Duration // since its start, at least 1 ns
+	Now     time.Duration // the time of the observation, on the service's clock
+}

@@ -1,0 +1,161 @@
+package balancer
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// delayTau is how fast the average latency forgets, and leastSample what
+	// each answer counts for at least, however many there are.
+	delayTau    = 3 * time.Second
+	leastSample = 0.1
+
+	// fadeTau is how fast old news drifts to the mean of the service: half of
+	// the way after this long.
+	fadeTau = 10 * time.Second
+
+	// gateTime is the longest that a new endpoint waits for its first call:
+	// each client begins to try it at a moment of its own.
+	gateTime = 10 * time.Second
+
+	// unproven is how many times as long a call is expected to take on an
+	// endpoint that has its first call in flight or waits at the gate: enough
+	// to leave it alone in quiet times, and not too much to find it when all
+	// others are overloaded.
+	unproven = 10
+)
+
+// A delay is what a client has seen of an endpoint that tells when a call given
+// to it now would be answered.
+type delay struct {
+	booked   atomic.Int64  // what the attempts in flight cost, in units
+	waiting  atomic.Int64  // attempts without an answer so far
+	progress atomic.Int64  // when one was last answered, or first waited for one
+	latency  atomic.Uint64 // decaying: the average in ns
+	penalty  penalty
+	gate     atomic.Int64 // until when it is not tried first; 0: not seen yet
+	_        [16]byte     // a cache line in all
+}
+
+var delays = NewKey[delay]()
+
+// Begin books an attempt.
+func (d *delay) Begin(a Attempt) {
+	d.booked.Add(int64(a.cost))
+	if d.waiting.Add(1) == 1 {
+		d.progress.Store(int64(a.start))
+	}
+}
+
+// End takes it from the books.
+func (d *delay) End(a Attempt) { d.booked.Add(-int64(a.cost)) }
+
+// Observe enters an answer. Only a success is a sample; whatever else there is
+// proves no more than that an answer takes at least so long. A caller that gives
+// up is no sign of life.
+func (d *delay) Observe(a Attempt, o Observation) {
+	if !a.answered {
+		d.waiting.Add(-1)
+	}
+	now := stamp(o.Now)
+	switch o.Outcome {
+	case Success:
+		d.sample(now, float64(o.Latency)*Unit/float64(a.cost))
+		a.endpoint.service.mean.add(float64(o.Latency))
+		if a.class != nil {
+			a.class.mean.add(float64(o.Latency))
+		}
+		d.penalty.success(now)
+	case Failure:
+		d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost))
+		d.penalty.add(now, failurePenalty)
+	case Busy:
+		d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost))
+		d.penalty.add(now, busyPenalty)
+	case Ignored:
+		if !d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost)) {
+			d.penalty.add(now, busyPenalty) // it must not draw calls because nothing is known of it
+		}
+		return
+	}
+	d.progress.Store(int64(o.Now))
+}
+
+// sample moves the geometric average: one slow answer in a hundred does not
+// double it, as it could the arithmetic one.
+func (d *delay) sample(now uint32, latency float64) {
+	for range tries {
+		old := d.latency.Load()
+		word := unpack(old)
+		if word.value == 0 {
+			word.value = float32(latency)
+		} else {
+			weight := 1 - min(word.left(now, delayTau), 1-leastSample)
+			word.value = float32(towards(float64(word.value), latency, weight))
+		}
+		word.stamp = now
+		if d.latency.CompareAndSwap(old, word.pack()) {
+			return
+		}
+	}
+}
+
+// atLeast records that an answer would have taken at least this long. It
+// reports false if there is no average to compare with.
+func (d *delay) atLeast(now uint32, latency float64) bool {
+	for range tries {
+		old := d.latency.Load()
+		word := unpack(old)
+		if word.value == 0 {
+			return false
+		}
+		if float64(word.value) >= latency {
+			break
+		}
+		if d.latency.CompareAndSwap(old, decaying{value: float32(latency), stamp: now}.pack()) {
+			break
+		}
+	}
+	return true
+}
+
+// average is the average latency, 0 if nothing has been measured.
+func (d *delay) average() time.Duration {
+	return time.Duration(unpack(d.latency.Load()).value)
+}
+
+// join has the endpoint wait at the gate if it is new.
+func (d *delay) join(until time.Duration) { d.gate.CompareAndSwap(0, max(int64(until), 1)) }
+
+// A moment is what the expectations of all endpoints are reckoned from.
+type moment struct {
+	now   time.Duration
+	stamp uint32
+	mean  float64 // of the service, in ns
+	cost  float64 // of the call, in units
+}
+
+// expected returns when a call would be over that is given to the endpoint now,
+// in ns from now.
+func (d *delay) expected(m *moment) float64 {
+	booked := float64(d.booked.Load()) + m.cost
+	waiting := d.waiting.Load() > 0
+	var one float64 // call on an idle endpoint
+	if word := d.latency.Load(); word != 0 {
+		average := unpack(word)
+		fade := float64(fadeTau) / float64(fadeTau+average.age(m.stamp))
+		one = m.mean + fade*(float64(average.value)-m.mean)
+	} else {
+		one = m.mean
+		if waiting || int64(m.now) < d.gate.Load() {
+			one *= unproven
+		}
+	}
+	all := one * d.penalty.factor(m.stamp) * booked * (1. / Unit)
+	if waiting {
+		all = math.Max(all, float64(int64(m.now)-d.progress.Load()))
+	}
+	return all
+}

@@ -1,0 +1,201 @@
+package balancer
+
+import (
+	"math"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// scanAll is up to how many endpoints are all compared at each pick. Beyond,
+	// drawn ones, new at each pick, are compared with remembered ones, which
+	// were the best of earlier picks.
+	scanAll    = 64
+	drawn      = 24
+	remembered = 8
+
+	// alike is how many times the least an expectation may be and still count
+	// as the same. It is noise that tells such endpoints apart.
+	alike = 1.05
+
+	// atStart is the time after a service's first set within which endpoints
+	// are not new: this client is.
+	atStart = time.Second
+
+	// unknownLatency stands for the service's mean latency before there is one:
+	// long enough for what is in flight to decide.
+	unknownLatency = float64(time.Second)
+)
+
+// ShortestExpectedDelay picks the endpoint where a call given to it now is
+// expected to be answered first.
+func ShortestExpectedDelay(set Set) Picker {
+	if len(set.Available) == 0 {
+		return PickerFunc(noEndpoints)
+	}
+	p := &shortest{chooser: chooserOf(set), candidates: make([]candidate, len(set.Available))}
+	admit(p.service, set)
+	var weights float64
+	for _, e := range set.Available {
+		weights += float64(e.Weight())
+	}
+	for i, e := range set.Available {
+		p.candidates[i] = candidate{e, delays.Of(e), weights / float64(e.Weight()) / float64(len(set.Available))}
+	}
+	for i := range p.remembered {
+		p.remembered[i].Store(int32(p.service.IntN(len(p.candidates))))
+	}
+	return p
+}
+
+// admit has endpoints that are new to a service wait at the gate, each client
+// for another while. In a client that is new itself, all begin at once.
+func admit(service *Service, set Set) {
+	now := service.Now()
+	first := &firsts.OfService(service).seen
+	first.CompareAndSwap(0, int64(now))
+	for _, endpoints := range [][]*Endpoint{set.All, set.Available} {
+		for _, e := range endpoints {
+			d := delays.Of(e)
+			if d.gate.Load() != 0 {
+				continue
+			}
+			until := now
+			if now > time.Duration(first.Load())+atStart {
+				until += time.Duration(service.Float64() * float64(gateTime))
+			}
+			d.gate.Store(int64(until))
+		}
+	}
+}
+
+// A first is when a service's first set was seen.
+type first struct{ seen atomic.Int64 }
+
+var firsts = NewKey[first]()
+
+type shortest struct {
+	chooser
+	candidates []candidate // of the endpoints
+	_          [64]byte    // what is remembered changes, the rest is only read
+	remembered [remembered]atomic.Int32
+}
+
+type candidate struct {
+	endpoint *Endpoint
+	delay    *delay
+	scale    float64 // the mean weight over the endpoint's
+}
+
+func (p *shortest) Pick(info PickInfo) (*Endpoint, error) {
+	if len(p.candidates) == 1 {
+		return p.candidates[0].endpoint, nil
+	}
+	now := info.now(p.service)
+	m := moment{now: now, stamp: stamp(now), mean: p.service.mean.value(), cost: Unit}
+	if m.mean == 0 {
+		m.mean = unknownLatency
+	}
+	if info.Class != nil {
+		m.cost = float64(p.service.cost(info.Class))
+	}
+	if len(p.candidates) <= scanAll {
+		return p.amongAll(&m, info.Tried), nil
+	}
+	return p.amongSome(&m, info.Tried), nil
+}
+
+// amongAll compares all endpoints.
+func (p *shortest) amongAll(m *moment, tried []*Endpoint) *Endpoint {
+	var delays [scanAll]float64
+	least := p.evaluate(m, tried, delays[:])
+	if least == math.Inf(1) { // all have been tried
+		least = p.evaluate(m, nil, delays[:])
+	}
+	return p.candidates[p.anyOf(delays[:len(p.candidates)], least)].endpoint
+}
+
+// evaluate enters the expectation of each endpoint, infinite for those that
+// have been tried, and returns the least.
+func (p *shortest) evaluate(m *moment, tried []*Endpoint, delays []float64) (least float64) {
+	least = math.Inf(1)
+	for i := range p.candidates {
+		delays[i] = p.candidates[i].expected(m, tried)
+		if delays[i] < least {
+			least = delays[i]
+		}
+	}
+	return least
+}
+
+func (c *candidate) expected(m *moment, tried []*Endpoint) float64 {
+	if len(tried) > 0 && slices.Contains(tried, c.endpoint) {
+		return math.Inf(1)
+	}
+	return c.delay.expected(m) * c.scale
+}
+
+// anyOf returns the index of one of those that are as good as the least, each
+// with the same probability.
+func (p *shortest) anyOf(delays []float64, least float64) int {
+	limit, n, last := least*alike, 0, 0
+	for i, d := range delays {
+		if d <= limit {
+			n++
+			last = i
+		}
+	}
+	if n == 1 {
+		return last
+	}
+	skip := p.service.IntN(n)
+	for i, d := range delays {
+		if d <= limit {
+			if skip == 0 {
+				return i
+			}
+			skip--
+		}
+	}
+	return last
+}
+
+// amongSome compares some endpoints drawn at random and those remembered. The
+// best of the new ones takes the place of the worst remembered.
+func (p *shortest) amongSome(m *moment, tried []*Endpoint) *Endpoint {
+	var (
+		delays [drawn + remembered]float64
+		index  [drawn + remembered]int32
+	)
+	r := p.service.Uint64()
+	n := len(p.candidates)
+	i, stride := scale(r>>32, n), 1+scale(r&math.MaxUint32, n/drawn) // no endpoint twice
+	for k := range drawn {
+		index[k] = int32(i)
+		if i += stride; i >= n {
+			i -= n
+		}
+	}
+	for k := range p.remembered {
+		index[drawn+k] = p.remembered[k].Load()
+	}
+	best, worst := 0, drawn
+	for k, i := range index {
+		delays[k] = p.candidates[i].expected(m, tried)
+		switch {
+		case k < drawn && delays[k] < delays[best]:
+			best = k
+		case k >= drawn && delays[k] > delays[worst]:
+			worst = k
+		}
+	}
+	least := slices.Min(delays[:])
+	if least == math.Inf(1) {
+		return p.endpoints[p.one(tried)]
+	}
+	if delays[best] < delays[worst] && !slices.Contains(index[drawn:], index[best]) {
+		p.remembered[worst-drawn].Store(index[best])
+	}
+	return p.candidates[index[p.anyOf(delays[:], least)]].endpoint
+}
