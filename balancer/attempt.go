@@ -23,18 +23,17 @@ const (
 )
 
 // An Attempt is one try of a call on one endpoint, from [Endpoint.Begin] to
-// End, kept by whoever makes it. It belongs to one goroutine at a time. The
-// zero Attempt is none: its methods do nothing.
+// End, kept by whoever makes it. It belongs to one goroutine at a time.
 type Attempt struct {
 	endpoint *Endpoint
 	class    *Class
-	meters   *[]Meter // those that know of it
+	meters   *meters // those that know of it
 	start    time.Duration
 	cost     int32
 	answered bool
 }
 
-// Endpoint returns the endpoint that it is made on, nil for the zero Attempt.
+// Endpoint returns the endpoint that it is made on.
 func (a *Attempt) Endpoint() *Endpoint { return a.endpoint }
 
 // Start returns the time at which it began, on the service's clock.
@@ -57,54 +56,41 @@ func (a *Attempt) Answered() bool { return a.answered }
 // nothing.
 func (a *Attempt) Observe(outcome Outcome, latency time.Duration) {
 	if a.meters != nil {
-		latency = min(max(latency, 1), maxLatency)
-		o := Observation{Outcome: outcome, Latency: latency, Now: a.start + latency}
-		if a.answered {
-			o.Latency, o.Now = 1, a.endpoint.service.Now()
-		}
-		for _, m := range *a.meters {
-			m.Observe(*a, o)
-		}
+		a.observe(outcome, latency)
 	}
 	a.answered = true
+}
+
+func (a *Attempt) observe(outcome Outcome, latency time.Duration) {
+	now := a.start + min(max(latency, 1), maxLatency)
+	if a.answered {
+		now = a.endpoint.service.Now()
+	}
+	for _, m := range a.meters.observe {
+		m.Observe(*a, outcome, now)
+	}
 }
 
 // End says that the attempt is over: its response has been read or thrown
 // away, or there was none. It must be called exactly once.
 func (a *Attempt) End() {
-	if a.endpoint == nil {
+	if a.meters != nil || a.endpoint.inFlight.Add(-1) == retiredBias {
+		a.end()
+	}
+}
+
+// end is what remains to be done where somebody measures, or where this was the
+// last attempt on a retired endpoint.
+func (a *Attempt) end() {
+	if a.meters == nil {
+		a.endpoint.idle()
 		return
 	}
-	if a.meters != nil {
-		if !a.answered {
-			a.Observe(Ignored, 0)
-		}
-		for _, m := range *a.meters {
-			m.End(*a)
-		}
+	if !a.answered {
+		a.Observe(Ignored, 0)
+	}
+	for _, m := range a.meters.end {
+		m.End(*a)
 	}
 	a.endpoint.end()
-}
-
-// A Meter measures the attempts on one endpoint for a policy that needs more
-// than the number of those in flight. A [Key] of a type that implements it
-// makes one for each endpoint. Its methods are called for each attempt, from
-// many goroutines at once: they must be quick, and the ones here neither lock
-// nor allocate.
-type Meter interface {
-	// Begin: an attempt begins.
-	Begin(a Attempt)
-	// Observe: it has been answered, or failed. It is called at least once for
-	// each attempt; what comes after a.Answered() are failures in the middle of
-	// a response.
-	Observe(a Attempt, o Observation)
-	// End: it is over.
-	End(a Attempt)
-}
-
-// An Observation is how an attempt went.
-type Observation struct {
-	Outcome Outcome
-	Latency time.Duration // since its start, at least 1 ns
-	Now     time.Duration // the time of the observation, on the service's clock
 }

@@ -20,30 +20,34 @@ func (d decaying) pack() uint64 {
 	return uint64(math.Float32bits(d.value))<<32 | uint64(d.stamp)
 }
 
-// age returns the time since the value was set. Stamps wrap after 49 days, and
-// a concurrent writer may have set one that lies ahead of now.
-func (d decaying) age(now uint32) time.Duration {
-	return time.Duration(max(0, int32(now-d.stamp))) * time.Millisecond
-}
+// age returns the milliseconds since the value was set. Stamps wrap after 49
+// days, and a concurrent writer may have set one that lies ahead of now.
+func (d decaying) age(now uint32) int32 { return max(0, int32(now-d.stamp)) }
+
+// A rate is how fast a value decays, per millisecond: 1/e of it is left after
+// 1/rate.
+type rate float64
+
+func rateOf(tau time.Duration) rate { return rate(float64(time.Millisecond) / float64(tau)) }
 
 // at returns what is left of the value now.
-func (d decaying) at(now uint32, tau time.Duration) float64 {
-	if d.value == 0 {
-		return 0
-	}
-	return float64(d.value) * d.left(now, tau)
+func (d decaying) at(now uint32, r rate) float64 {
+	return float64(d.value) * d.left(now, r)
 }
 
-// left returns the share of the value that is left now: 1/e after each tau.
-func (d decaying) left(now uint32, tau time.Duration) float64 {
-	x := float64(d.age(now)) / float64(tau)
+// left returns the share of the value that is left now.
+func (d decaying) left(now uint32, r rate) float64 {
+	x := float64(d.age(now)) * float64(r)
 	if x < 0.01 {
 		// The usual case. The series is right to the precision of a float32,
 		// and takes a fraction of the time.
 		return 1 - x + x*x/2
 	}
-	return math.Exp(-x)
+	return exp(x)
 }
+
+//go:noinline // so that left can be inlined
+func exp(x float64) float64 { return math.Exp(-x) }
 
 // stamp is a reading of a clock in milliseconds, of which only differences mean
 // anything.

@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -30,57 +29,64 @@ const (
 // A delay is what a client has seen of an endpoint that tells when a call given
 // to it now would be answered.
 type delay struct {
-	booked   atomic.Int64  // what the attempts in flight cost, in units
-	waiting  atomic.Int64  // attempts without an answer so far
+	load     atomic.Int64  // what the attempts in flight cost, and how many have no answer yet
 	progress atomic.Int64  // when one was last answered, or first waited for one
 	latency  atomic.Uint64 // decaying: the average in ns
 	penalty  penalty
 	gate     atomic.Int64 // until when it is not tried first; 0: not seen yet
-	_        [16]byte     // a cache line in all
+	_        [24]byte     // a cache line in all
 }
 
 var delays = NewKey[delay]()
 
+var delayRate = rateOf(delayTau)
+
+// The load is one word: the cost in units above waitingBits, and the number of
+// those that wait below.
+const (
+	waitingBits = 24
+	waitingMask = 1<<waitingBits - 1
+)
+
 // Begin books an attempt.
 func (d *delay) Begin(a Attempt) {
-	d.booked.Add(int64(a.cost))
-	if d.waiting.Add(1) == 1 {
+	if load := d.load.Add(int64(a.cost)<<waitingBits + 1); load&waitingMask == 1 {
 		d.progress.Store(int64(a.start))
 	}
 }
 
 // End takes it from the books.
-func (d *delay) End(a Attempt) { d.booked.Add(-int64(a.cost)) }
+func (d *delay) End(a Attempt) { d.load.Add(-int64(a.cost) << waitingBits) }
 
 // Observe enters an answer. Only a success is a sample; whatever else there is
 // proves no more than that an answer takes at least so long. A caller that gives
 // up is no sign of life.
-func (d *delay) Observe(a Attempt, o Observation) {
-	if !a.answered {
-		d.waiting.Add(-1)
+func (d *delay) Observe(a Attempt, outcome Outcome, at time.Duration) {
+	now := stamp(at)
+	latency := float64(at-a.start) * Unit / float64(a.cost) // of a call of unit cost
+	if a.answered {
+		latency = 0
+	} else {
+		d.load.Add(-1)
 	}
-	now := stamp(o.Now)
-	switch o.Outcome {
+	switch outcome {
 	case Success:
-		d.sample(now, float64(o.Latency)*Unit/float64(a.cost))
-		a.endpoint.service.mean.add(float64(o.Latency))
-		if a.class != nil {
-			a.class.mean.add(float64(o.Latency))
-		}
+		d.sample(now, latency)
 		d.penalty.success(now)
+		a.endpoint.service.sample(at, a)
 	case Failure:
-		d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost))
+		d.atLeast(now, latency)
 		d.penalty.add(now, failurePenalty)
 	case Busy:
-		d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost))
+		d.atLeast(now, latency)
 		d.penalty.add(now, busyPenalty)
 	case Ignored:
-		if !d.atLeast(now, float64(o.Latency)*Unit/float64(a.cost)) {
+		if !d.atLeast(now, latency) {
 			d.penalty.add(now, busyPenalty) // it must not draw calls because nothing is known of it
 		}
 		return
 	}
-	d.progress.Store(int64(o.Now))
+	d.progress.Store(int64(at))
 }
 
 // sample moves the geometric average: one slow answer in a hundred does not
@@ -92,7 +98,7 @@ func (d *delay) sample(now uint32, latency float64) {
 		if word.value == 0 {
 			word.value = float32(latency)
 		} else {
-			weight := 1 - min(word.left(now, delayTau), 1-leastSample)
+			weight := 1 - min(word.left(now, delayRate), 1-leastSample)
 			word.value = float32(towards(float64(word.value), latency, weight))
 		}
 		word.stamp = now
@@ -137,25 +143,34 @@ type moment struct {
 	cost  float64 // of the call, in units
 }
 
+// fresh is the age, in milliseconds, up to which news does not fade: it would
+// by less than a hundredth.
+const fresh = int32(fadeTau / time.Millisecond / 100)
+
 // expected returns when a call would be over that is given to the endpoint now,
 // in ns from now.
 func (d *delay) expected(m *moment) float64 {
-	booked := float64(d.booked.Load()) + m.cost
-	waiting := d.waiting.Load() > 0
-	var one float64 // call on an idle endpoint
+	load := d.load.Load()
+	waiting := load&waitingMask != 0
+	var one float64 // call of unit cost on an idle endpoint
 	if word := d.latency.Load(); word != 0 {
 		average := unpack(word)
-		fade := float64(fadeTau) / float64(fadeTau+average.age(m.stamp))
-		one = m.mean + fade*(float64(average.value)-m.mean)
+		one = float64(average.value)
+		if age := average.age(m.stamp); age > fresh {
+			const tau = float64(fadeTau / time.Millisecond)
+			one = m.mean + (one-m.mean)*tau/(tau+float64(age))
+		}
 	} else {
 		one = m.mean
 		if waiting || int64(m.now) < d.gate.Load() {
 			one *= unproven
 		}
 	}
-	all := one * d.penalty.factor(m.stamp) * booked * (1. / Unit)
+	all := one * d.penalty.factor(m.stamp) * (float64(load>>waitingBits) + m.cost) * (1. / Unit)
 	if waiting {
-		all = math.Max(all, float64(int64(m.now)-d.progress.Load()))
+		if stuck := float64(int64(m.now) - d.progress.Load()); stuck > all {
+			return stuck
+		}
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +29,7 @@ type Endpoint struct {
 	// to itself.
 	_        [64]byte
 	weight   atomic.Uint32 // of instance
-	meters   atomic.Pointer[[]Meter]
+	meters   atomic.Pointer[meters]
 	inFlight atomic.Int64
 	_        [64]byte
 }
@@ -78,24 +77,27 @@ func (e *Endpoint) InFlight() int64 {
 
 // Begin counts an attempt as in flight and reports true; its End must follow.
 // It reports false, counting nothing, if the endpoint has been retired: pick
-// again. Info is what the picker was asked with; if it holds no time, the
-// clock is read where the time is needed.
+// again. Info is what the picker was asked with; if it holds no time and
+// somebody measures, the clock is read.
 func (e *Endpoint) Begin(info PickInfo) (a Attempt, ok bool) {
-	if e.inFlight.Add(1) <= 0 {
+	if e.inFlight.Add(1) <= 0 || e.meters.Load() != nil {
+		return e.begin(info)
+	}
+	return Attempt{endpoint: e, start: info.Now}, true
+}
+
+// begin is Begin where the endpoint has been retired, or somebody measures.
+func (e *Endpoint) begin(info PickInfo) (Attempt, bool) {
+	if e.inFlight.Load() <= 0 {
 		e.end()
 		return Attempt{}, false
 	}
-	a = Attempt{endpoint: e, meters: e.meters.Load(), class: info.Class, start: info.Now, cost: Unit}
-	if a.meters != nil {
-		if a.start == 0 {
-			a.start = e.service.Now()
-		}
-		if a.class != nil {
-			a.cost = e.service.cost(a.class)
-		}
-		for _, m := range *a.meters {
-			m.Begin(a)
-		}
+	a := Attempt{endpoint: e, meters: e.meters.Load(), class: info.Class, start: info.now(e.service), cost: Unit}
+	if a.class != nil {
+		a.cost = e.service.cost(a.class)
+	}
+	for _, m := range a.meters.begin {
+		m.Begin(a)
 	}
 	return a, true
 }
@@ -129,18 +131,6 @@ func (e *Endpoint) idle() {
 }
 
 var idled func()
-
-// addMeter has a meter told of attempts that begin from now on.
-func (e *Endpoint) addMeter(m Meter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var meters []Meter
-	if old := e.meters.Load(); old != nil {
-		meters = slices.Clone(*old)
-	}
-	meters = append(meters, m)
-	e.meters.Store(&meters)
-}
 
 // Latency returns the average latency of the endpoint's successful answers: a
 // geometric mean that forgets within seconds, raised by what took longer

@@ -4,7 +4,7 @@ import "time"
 
 // PeakLatency is what PeakEWMA takes an endpoint's latency for.
 func PeakLatency(e *Endpoint) time.Duration {
-	return time.Duration(unpack(peaks.Of(e).latency.Load()).at(stamp(e.service.Now()), peakTau))
+	return time.Duration(unpack(peaks.Of(e).latency.Load()).at(stamp(e.service.Now()), peakRate))
 }
 
 // PeakPenalty is by how much PeakEWMA makes an endpoint look slower.

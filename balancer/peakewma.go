@@ -81,11 +81,13 @@ type peak struct {
 	_       [48]byte
 }
 
+var peakRate = rateOf(peakTau)
+
 var peaks = NewKey[peak]()
 
 // load is what a call to the endpoint is expected to take now.
 func (p *peak) load(e *Endpoint, now uint32) float64 {
-	latency, penalty, inFlight := unpack(p.latency.Load()).at(now, peakTau), p.penalty.factor(now), e.InFlight()
+	latency, penalty, inFlight := unpack(p.latency.Load()).at(now, peakRate), p.penalty.factor(now), e.InFlight()
 	if latency < 1 {
 		if inFlight == 0 && penalty < forgiven {
 			return 0
@@ -94,12 +96,6 @@ func (p *peak) load(e *Endpoint, now uint32) float64 {
 	}
 	return latency * float64(inFlight+1) * penalty
 }
-
-// Begin does nothing.
-func (p *peak) Begin(Attempt) {}
-
-// End does nothing.
-func (p *peak) End(Attempt) {}
 
 // Observe takes a success for a sample of the latency, and anything else for a
 // proof that the endpoint takes at least that long: it can raise the peak but
@@ -110,20 +106,23 @@ func (p *peak) End(Attempt) {}
 // An ignored attempt adds to the penalty, as a busy answer does, only while
 // there is no latency: an endpoint that has never answered must not draw the
 // calls of others because nothing is known of it.
-func (p *peak) Observe(a Attempt, o Observation) {
-	now := stamp(o.Now)
-	switch o.Outcome {
+func (p *peak) Observe(a Attempt, outcome Outcome, at time.Duration) {
+	now, latency := stamp(at), at-a.start
+	if a.answered {
+		latency = 0
+	}
+	switch outcome {
 	case Success:
-		p.sample(now, o.Latency)
+		p.sample(now, latency)
 		p.penalty.success(now)
 	case Failure:
-		p.atLeast(now, o.Latency)
+		p.atLeast(now, latency)
 		p.penalty.add(now, failurePenalty)
 	case Busy:
-		p.atLeast(now, o.Latency)
+		p.atLeast(now, latency)
 		p.penalty.add(now, busyPenalty)
 	case Ignored:
-		if !p.atLeast(now, o.Latency) {
+		if !p.atLeast(now, latency) {
 			p.penalty.add(now, busyPenalty)
 		}
 	}
@@ -133,7 +132,7 @@ func (p *peak) sample(now uint32, latency time.Duration) {
 	for range tries {
 		old := p.latency.Load()
 		d := unpack(old)
-		left := d.left(now, peakTau)
+		left := d.left(now, peakRate)
 		if faded := float64(d.value) * left; float64(latency) > faded {
 			d.value = float32(latency)
 		} else {

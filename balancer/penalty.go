@@ -21,17 +21,18 @@ const (
 	maxPenalty = 10_000
 )
 
+var penaltyRate = rateOf(penaltyTau)
+
 // A penalty makes an endpoint that fails look slower than it is, and so keeps
 // one that fails fast from looking like the best of all.
 type penalty struct{ word atomic.Uint64 } // decaying
 
 // factor returns by how much: 1 without failures.
 func (p *penalty) factor(now uint32) float64 {
-	word := p.word.Load()
-	if word == 0 {
-		return 1
+	if word := p.word.Load(); word != 0 {
+		return 1 + unpack(word).at(now, penaltyRate)
 	}
-	return 1 + unpack(word).at(now, penaltyTau)
+	return 1
 }
 
 // success halves it.
@@ -48,7 +49,7 @@ func (p *penalty) add(now uint32, more float64) { p.change(now, 1, more) }
 func (p *penalty) change(now uint32, factor, more float64) {
 	for range tries {
 		old := p.word.Load()
-		penalty := unpack(old).at(now, penaltyTau)*factor + more
+		penalty := unpack(old).at(now, penaltyRate)*factor + more
 		word := decaying{value: float32(min(penalty, maxPenalty)), stamp: now}.pack()
 		if penalty < 0.01 { // forgotten: spare the next success the write
 			word = 0

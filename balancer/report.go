@@ -30,9 +30,9 @@ type Report struct {
 	Probed bool
 }
 
-// A Reporter is a [Meter] that wants to know of reports.
+// A Reporter wants to know of reports. A [Key] whose *T is one makes one for
+// each endpoint.
 type Reporter interface {
-	Meter
 	// Report: the endpoint has said something of its load.
 	Report(r Report)
 }
@@ -43,10 +43,10 @@ func (e *Endpoint) Report(r Report) {
 		r.At = e.service.Now()
 	}
 	e.report.Store(&r)
-	if meters := e.meters.Load(); meters != nil {
-		for _, m := range *meters {
-			if m, ok := m.(Reporter); ok {
-				m.Report(r)
+	if values := e.values.Load(); values != nil {
+		for _, v := range *values {
+			if reporter, ok := v.value.(Reporter); ok {
+				reporter.Report(r)
 			}
 		}
 	}

@@ -34,8 +34,8 @@ func RoundRobin(set Set) Picker {
 type roundRobin struct {
 	chooser
 	_    [64]byte // the turn is written at each pick, the rest only read
-	turn atomic.Uint64
-	_    [56]byte
+	turn atomic.Uint32
+	_    [60]byte
 }
 
 func (p *roundRobin) Pick(info PickInfo) (*Endpoint, error) {
@@ -44,5 +44,5 @@ func (p *roundRobin) Pick(info PickInfo) (*Endpoint, error) {
 		// endpoint's calls on top of its own.
 		return p.endpoints[p.one(info.Tried)], nil
 	}
-	return p.endpoints[p.turn.Add(1)%uint64(len(p.endpoints))], nil
+	return p.endpoints[p.turn.Add(1)%uint32(len(p.endpoints))], nil
 }

@@ -12,9 +12,9 @@ const (
 	// maxClasses bounds the classes of a service. Names beyond it share one.
 	maxClasses = 64
 
-	// meanWeight is the least weight of a sample in the mean of a service or a
-	// class; before there are 100 samples, each weighs the same.
-	meanWeight = 0.01
+	// A mean is settled after so many samples. Until then all of them weigh the
+	// same, and from then on each as much as the last before.
+	settled = 100
 
 	// enoughSamples is how many answers it takes to say what a class costs.
 	enoughSamples = 10
@@ -169,8 +169,23 @@ func (s *Service) cost(c *Class) int32 {
 	return int32(min(max(Unit*float64(of.value)/float64(all.value), minCost), maxCost))
 }
 
+// sampled is how many answers there are for each that enters the means, once
+// they are settled: all callers write the same word.
+const sampled = 8
+
+// sample enters the latency of a successful attempt into the means.
+func (s *Service) sample(now time.Duration, a Attempt) {
+	chance := uint64(now) * 0x9e3779b97f4a7c15 >> 61 // of the clock's finest digits
+	if chance == 0 || s.mean.load().count < settled {
+		s.mean.add(float64(now - a.start))
+	}
+	if a.class != nil {
+		a.class.mean.add(float64(now - a.start))
+	}
+}
+
 // A mean is a geometric moving average and the number of its samples, up to
-// 1/meanWeight, in one word.
+// settled, in one word.
 type mean struct{ word atomic.Uint64 }
 
 type meanOf struct {
@@ -193,9 +208,9 @@ func (m *mean) add(sample float64) {
 	if count == 0 {
 		value = sample
 	} else {
-		value = towards(value, sample, max(meanWeight, 1/float64(count+1)))
+		value = towards(value, sample, 1/float64(min(count+1, settled)))
 	}
-	count = min(count+1, 1/meanWeight)
+	count = min(count+1, settled)
 	m.word.CompareAndSwap(old, uint64(math.Float32bits(float32(value)))<<32|uint64(count))
 }
 

@@ -121,10 +121,15 @@ func (p *shortest) amongAll(m *moment, tried []*Endpoint) *Endpoint {
 func (p *shortest) evaluate(m *moment, tried []*Endpoint, delays []float64) (least float64) {
 	least = math.Inf(1)
 	for i := range p.candidates {
-		delays[i] = p.candidates[i].expected(m, tried)
-		if delays[i] < least {
-			least = delays[i]
+		c := &p.candidates[i]
+		delay := math.Inf(1)
+		if len(tried) == 0 || !slices.Contains(tried, c.endpoint) {
+			delay = c.delay.expected(m) * c.scale
 		}
+		if delay < least {
+			least = delay
+		}
+		delays[i] = delay
 	}
 	return least
 }

@@ -1,0 +1,66 @@
+package balancer
+
+import (
+	"slices"
+	"time"
+)
+
+// A Meter measures the attempts on one endpoint for a policy that needs to know
+// more than how many are in flight. A [Key] whose *T has Begin, Observe or End
+// as they are here, all or some of them, makes one for each endpoint. They are
+// called for each attempt, from many goroutines at once: they must be quick,
+// and the ones of this package neither lock nor allocate.
+type Meter interface {
+	// Begin: an attempt begins.
+	Begin(a Attempt)
+	// Observe: it was answered, or failed, at the time now on the service's
+	// clock, which is later than a.Start. It is called at least once for each
+	// attempt; what comes after a.Answered are failures in the middle of a
+	// response.
+	Observe(a Attempt, outcome Outcome, now time.Duration)
+	// End: it is over.
+	End(a Attempt)
+}
+
+// The parts of a Meter.
+type (
+	beginMeter   interface{ Begin(a Attempt) }
+	observeMeter interface {
+		Observe(a Attempt, outcome Outcome, now time.Duration)
+	}
+	endMeter interface{ End(a Attempt) }
+)
+
+// meters are those of an endpoint, by what they want to be told. A set of them
+// is never changed, so that whoever is told of an attempt's beginning is told of
+// its end, and nobody else.
+type meters struct {
+	begin   []beginMeter
+	observe []observeMeter
+	end     []endMeter
+}
+
+// addMeter has v told of attempts that begin from now on, if it is a meter.
+func (e *Endpoint) addMeter(v any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var m meters
+	if old := e.meters.Load(); old != nil {
+		m = meters{slices.Clone(old.begin), slices.Clone(old.observe), slices.Clone(old.end)}
+	}
+	begin, begins := v.(beginMeter)
+	observe, observes := v.(observeMeter)
+	end, ends := v.(endMeter)
+	if begins {
+		m.begin = append(m.begin, begin)
+	}
+	if observes {
+		m.observe = append(m.observe, observe)
+	}
+	if ends {
+		m.end = append(m.end, end)
+	}
+	if begins || observes || ends {
+		e.meters.Store(&m)
+	}
+}
