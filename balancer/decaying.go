@@ -20,9 +20,16 @@ func (d decaying) pack() uint64 {
 	return uint64(math.Float32bits(d.value))<<32 | uint64(d.stamp)
 }
 
-// age returns the milliseconds since the value was set. Stamps wrap after 49
-// days, and a concurrent writer may have set one that lies ahead of now.
-func (d decaying) age(now uint32) int32 { return max(0, int32(now-d.stamp)) }
+// age returns the milliseconds since the value was set, which wrap after 49
+// days. A concurrent writer may have set a stamp that lies ahead of now, by less
+// than a minute.
+func (d decaying) age(now uint32) uint32 {
+	age := now - d.stamp
+	if age > math.MaxUint32-60_000 {
+		return 0
+	}
+	return age
+}
 
 // A rate is how fast a value decays, per millisecond: 1/e of it is left after
 // 1/rate.
@@ -43,11 +50,8 @@ func (d decaying) left(now uint32, r rate) float64 {
 		// and takes a fraction of the time.
 		return 1 - x + x*x/2
 	}
-	return exp(x)
+	return math.Exp(-x)
 }
-
-//go:noinline // so that left can be inlined
-func exp(x float64) float64 { return math.Exp(-x) }
 
 // stamp is a reading of a clock in milliseconds, of which only differences mean
 // anything.
