@@ -62,31 +62,32 @@ func (d *delay) End(a Attempt) { d.load.Add(-int64(a.cost) << waitingBits) }
 // proves no more than that an answer takes at least so long. A caller that gives
 // up is no sign of life.
 func (d *delay) Observe(a Attempt, outcome Outcome, at time.Duration) {
-	now := stamp(at)
+	now, service := stamp(at), a.endpoint.service
 	latency := float64(at-a.start) * Unit / float64(a.cost) // of a call of unit cost
 	if a.answered {
 		latency = 0
 	} else {
 		d.load.Add(-1)
 	}
-	switch outcome {
-	case Success:
+	if outcome == Success {
 		d.sample(now, latency)
 		d.penalty.success(now)
-		a.endpoint.service.sample(at, a)
-	case Failure:
-		d.atLeast(now, latency)
-		d.penalty.add(now, failurePenalty)
-	case Busy:
-		d.atLeast(now, latency)
-		d.penalty.add(now, busyPenalty)
-	case Ignored:
-		if !d.atLeast(now, latency) {
-			d.penalty.add(now, busyPenalty) // it must not draw calls because nothing is known of it
-		}
+		service.sample(at, a)
+		d.progress.Store(int64(at))
 		return
 	}
-	d.progress.Store(int64(at))
+	known := d.atLeast(now, latency, service.mean.value())
+	switch {
+	case outcome == Failure:
+		d.penalty.add(now, failurePenalty)
+	case outcome == Busy:
+		d.penalty.add(now, busyPenalty)
+	case !known: // it must not draw calls because nothing is known of it
+		d.penalty.add(now, busyPenalty)
+	}
+	if outcome != Ignored {
+		d.progress.Store(int64(at))
+	}
 }
 
 // sample moves the geometric average: one slow answer in a hundred does not
@@ -109,12 +110,13 @@ func (d *delay) sample(now uint32, latency float64) {
 }
 
 // atLeast records that an answer would have taken at least this long. It
-// reports false if there is no average to compare with.
-func (d *delay) atLeast(now uint32, latency float64) bool {
+// reports false if nothing is known of the endpoint, not even that it takes
+// longer than the mean.
+func (d *delay) atLeast(now uint32, latency, mean float64) bool {
 	for range tries {
 		old := d.latency.Load()
 		word := unpack(old)
-		if word.value == 0 {
+		if word.value == 0 && (mean == 0 || latency <= mean) {
 			return false
 		}
 		if float64(word.value) >= latency {

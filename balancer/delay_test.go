@@ -164,6 +164,14 @@ func TestDelayOfAnUnmeasuredEndpoint(t *testing.T) {
 	assert.InDelta(t, 50*(1+10+1), d.expected(), exact, "an endpoint that only ever failed is not average")
 
 	d = newDelayed()
+	d.service.mean.add(50e6)
+	d.observe(Ignored, 50*time.Millisecond)
+	assert.Zero(t, d.endpoint.Latency())
+	assert.Equal(t, 2., d.endpoint.Penalty(), "a caller who gives up proves little")
+	d.observe(Ignored, 3*time.Second)
+	assert.InDelta(t, 3000*2, d.expected(), exact, "unless he has waited for long")
+
+	d = newDelayed()
 	d.delay.gate.Store(int64(d.now + time.Second))
 	assert.InDelta(t, 500, d.expected(), exact, "at the gate")
 	d.now += time.Second
