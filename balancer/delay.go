@@ -134,9 +134,6 @@ func (d *delay) average() time.Duration {
 	return time.Duration(unpack(d.latency.Load()).value)
 }
 
-// join has the endpoint wait at the gate if it is new.
-func (d *delay) join(until time.Duration) { d.gate.CompareAndSwap(0, max(int64(until), 1)) }
-
 // A moment is what the expectations of all endpoints are reckoned from.
 type moment struct {
 	now   time.Duration

@@ -175,8 +175,8 @@ const sampled = 8
 
 // sample enters the latency of a successful attempt into the means.
 func (s *Service) sample(now time.Duration, a Attempt) {
-	chance := uint64(now) * 0x9e3779b97f4a7c15 >> 61 // of the clock's finest digits
-	if chance == 0 || s.mean.load().count < settled {
+	chance := uint64(now) * 0x9e3779b97f4a7c15 >> 32 // of the clock's finest digits
+	if scale(chance, sampled) == 0 || s.mean.load().count < settled {
 		s.mean.add(float64(now - a.start))
 	}
 	if a.class != nil {
