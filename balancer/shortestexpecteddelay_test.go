@@ -136,12 +136,12 @@ func TestShortestExpectedDelayTriesNewEndpointsOneByOne(t *testing.T) {
 	w := newWorld()
 	es := w.endpoints(0, 12)
 	old, all := es[:2], setOf(es)
-	p := balancer.ShortestExpectedDelay(setOf(old))
+	balancer.ShortestExpectedDelay(setOf(old))
 	for _, e := range old {
 		w.answer(e, balancer.Success, 10*time.Millisecond)
 	}
 	w.now += 2 * time.Second
-	p = balancer.ShortestExpectedDelay(all)
+	p := balancer.ShortestExpectedDelay(all)
 	tried := map[*balancer.Endpoint]time.Duration{}
 	start := w.now
 	for w.now < start+11*time.Second {
