@@ -15,9 +15,9 @@ const (
 	drawn      = 24
 	remembered = 8
 
-	// alike is how many times the least an expectation may be and still count
-	// as the same. It is noise that tells such endpoints apart.
-	alike = 1.05
+	// jitter is by how much, at most, an expectation is stretched at random. It is
+	// noise that tells apart what is closer.
+	jitter = 0.05
 
 	// atStart is the time after a service's first set within which endpoints
 	// are not new: this client is.
@@ -47,8 +47,8 @@ const (
 //     moment of its own within ten seconds, with one call at a time until it has
 //     answered. It must be ten times better than the rest before that.
 //
-// What is within 5 % of the least counts as the same, and one of those is drawn
-// at random: clients that all ran after the least would meet there.
+// Each expectation is stretched by up to 5 % at random, since clients that all
+// ran after the least would meet there.
 //
 // Up to 64 endpoints are all looked at, which is what makes this rule better
 // than those that look at two. Of more, 24 are drawn at random and compared with
@@ -153,101 +153,78 @@ func (p *shortest) Pick(info PickInfo) (*Endpoint, error) {
 	return p.amongSome(&m, info.Tried), nil
 }
 
+// A dice is a sequence of random numbers that are good enough for jitter: a
+// linear congruential generator, of which the upper bits are used.
+type dice uint64
+
+// stretch returns a factor from 1 to 1+jitter.
+func (d *dice) stretch() float64 {
+	*d = *d*6364136223846793005 + 1442695040888963407
+	return 1 + float64(uint32(*d>>40))*(jitter/(1<<24))
+}
+
 // amongAll compares all endpoints.
 func (p *shortest) amongAll(m *moment, tried []*Endpoint) *Endpoint {
-	var delays [scanAll]float64
-	least := p.evaluate(m, tried, delays[:])
-	if least == math.Inf(1) { // all have been tried
-		least = p.evaluate(m, nil, delays[:])
-	}
-	return p.candidates[p.anyOf(delays[:len(p.candidates)], least)].endpoint
-}
-
-// evaluate enters the expectation of each endpoint, infinite for those that
-// have been tried, and returns the least.
-func (p *shortest) evaluate(m *moment, tried []*Endpoint, delays []float64) (least float64) {
-	least = math.Inf(1)
+	dice := dice(p.service.Uint64())
+	var best *Endpoint
+	least := math.Inf(1)
 	for i := range p.candidates {
 		c := &p.candidates[i]
-		delay := math.Inf(1)
-		if len(tried) == 0 || !slices.Contains(tried, c.endpoint) {
-			delay = c.delay.expected(m) * c.scale
-		}
-		if delay < least {
-			least = delay
-		}
-		delays[i] = delay
-	}
-	return least
-}
-
-func (c *candidate) expected(m *moment, tried []*Endpoint) float64 {
-	if len(tried) > 0 && slices.Contains(tried, c.endpoint) {
-		return math.Inf(1)
-	}
-	return c.delay.expected(m) * c.scale
-}
-
-// anyOf returns the index of one of those that are as good as the least, each
-// with the same probability.
-func (p *shortest) anyOf(delays []float64, least float64) int {
-	limit, n, last := least*alike, 0, 0
-	for i, d := range delays {
-		if d <= limit {
-			n++
-			last = i
+		delay := c.delay.expected(m) * c.scale * dice.stretch()
+		if delay < least && (len(tried) == 0 || !slices.Contains(tried, c.endpoint)) {
+			least, best = delay, c.endpoint
 		}
 	}
-	if n == 1 {
-		return last
+	if best == nil { // all have been tried
+		return p.amongAll(m, nil)
 	}
-	skip := p.service.IntN(n)
-	for i, d := range delays {
-		if d <= limit {
-			if skip == 0 {
-				return i
-			}
-			skip--
-		}
-	}
-	return last
+	return best
 }
 
 // amongSome compares some endpoints drawn at random and those remembered. The
 // best of the new ones takes the place of the worst remembered.
 func (p *shortest) amongSome(m *moment, tried []*Endpoint) *Endpoint {
-	var (
-		delays [drawn + remembered]float64
-		index  [drawn + remembered]int32
-	)
-	r := p.service.Uint64()
+	dice := dice(p.service.Uint64())
 	n := len(p.candidates)
+	r := p.service.Uint64()
 	i, stride := scale(r>>32, n), 1+scale(r&math.MaxUint32, n/drawn) // no endpoint twice
-	for k := range drawn {
-		index[k] = int32(i)
+	best, least := -1, math.Inf(1)
+	for range drawn {
+		if delay := p.expected(m, i, tried) * dice.stretch(); delay < least {
+			best, least = i, delay
+		}
 		if i += stride; i >= n {
 			i -= n
 		}
 	}
+	newBest, newLeast := best, least
+	known := false
+	worst, most := 0, 0.
 	for k := range p.remembered {
-		index[drawn+k] = p.remembered[k].Load()
-	}
-	best, worst := 0, drawn
-	for k, i := range index {
-		delays[k] = p.candidates[i].expected(m, tried)
-		switch {
-		case k < drawn && delays[k] < delays[best]:
-			best = k
-		case k >= drawn && delays[k] > delays[worst]:
-			worst = k
+		i := int(p.remembered[k].Load())
+		known = known || i == newBest
+		delay := p.expected(m, i, tried) * dice.stretch()
+		if delay < least {
+			best, least = i, delay
+		}
+		if delay > most {
+			worst, most = k, delay
 		}
 	}
-	least := slices.Min(delays[:])
-	if least == math.Inf(1) {
+	if best < 0 {
 		return p.endpoints[p.one(tried)]
 	}
-	if delays[best] < delays[worst] && !slices.Contains(index[drawn:], index[best]) {
-		p.remembered[worst-drawn].Store(index[best])
+	if newLeast < most && !known {
+		p.remembered[worst].Store(int32(newBest))
 	}
-	return p.candidates[index[p.anyOf(delays[:], least)]].endpoint
+	return p.candidates[best].endpoint
+}
+
+// expected is infinite for an endpoint that has been tried.
+func (p *shortest) expected(m *moment, i int, tried []*Endpoint) float64 {
+	c := &p.candidates[i]
+	if len(tried) > 0 && slices.Contains(tried, c.endpoint) {
+		return math.Inf(1)
+	}
+	return c.delay.expected(m) * c.scale
 }
