@@ -171,7 +171,10 @@ func (d *delay) expected(m *moment) float64 {
 			one *= unproven
 		}
 	}
-	all := one * d.penalty.factor(m.stamp) * (float64(load>>waitingBits) + m.cost) * (1. / Unit)
+	if d.penalty.any() {
+		one *= d.penalty.factor(m.stamp)
+	}
+	all := one * (float64(load>>waitingBits) + m.cost) * (1. / Unit)
 	if waiting {
 		if stuck := float64(int64(m.now) - d.progress.Load()); stuck > all {
 			return stuck

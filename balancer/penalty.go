@@ -27,6 +27,9 @@ var penaltyRate = rateOf(penaltyTau)
 // one that fails fast from looking like the best of all.
 type penalty struct{ word atomic.Uint64 } // decaying
 
+// any reports whether there is a penalty, faster than factor.
+func (p *penalty) any() bool { return p.word.Load() != 0 }
+
 // factor returns by how much: 1 without failures.
 func (p *penalty) factor(now uint32) float64 {
 	if word := p.word.Load(); word != 0 {
@@ -37,7 +40,7 @@ func (p *penalty) factor(now uint32) float64 {
 
 // success halves it.
 func (p *penalty) success(now uint32) {
-	if p.word.Load() != 0 {
+	if p.any() {
 		p.change(now, 0.5, 0)
 	}
 }
