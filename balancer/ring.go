@@ -86,7 +86,7 @@ func (g *ring) derive(r *roster, counts []int) *ring {
 	}
 	sortPoints(added)
 
-	points := make([]uint64, 0, total)
+	points, k := make([]uint64, total), 0
 	for _, p := range g.points {
 		index := indexes[p&indexMask]
 		if index == gone {
@@ -94,12 +94,14 @@ func (g *ring) derive(r *roster, counts []int) *ring {
 		}
 		p = p&^indexMask | uint64(index) // keeps the order: both are in that of the keys
 		for len(added) > 0 && added[0] < p {
-			points = append(points, added[0])
+			points[k] = added[0]
 			added = added[1:]
+			k++
 		}
-		points = append(points, p)
+		points[k] = p
+		k++
 	}
-	points = append(points, added...)
+	copy(points[k:], added)
 	made := &ring{nodes: r.nodes, counts: counts, points: points}
 	made.index()
 	return made
@@ -107,17 +109,18 @@ func (g *ring) derive(r *roster, counts []int) *ring {
 
 // index makes starts.
 func (g *ring) index() {
-	width := max(0, bits.Len(uint(len(g.points)))-3)
+	width := max(1, bits.Len(uint(len(g.points)))-3)
 	g.shift = 64 - width
 	g.starts = make([]uint32, 1<<width)
-	part := 0
+	shift, next := uint(g.shift)&63, uint64(0)
 	for i, p := range g.points {
-		for ; part <= int(p>>g.shift); part++ {
-			g.starts[part] = uint32(i)
+		for p>>shift >= next {
+			g.starts[next] = uint32(i)
+			next++
 		}
 	}
-	for ; part < len(g.starts); part++ {
-		g.starts[part] = uint32(len(g.points))
+	for ; next < uint64(len(g.starts)); next++ {
+		g.starts[next] = uint32(len(g.points))
 	}
 }
 

@@ -29,55 +29,39 @@ func tableOf(r roster, size int) *table {
 	return t
 }
 
-// A turn is where a node is in its permutation of the slots: the ones that it
-// would like best, one after the other, skip apart.
-type turn struct {
-	slot, skip uint32
-	due        uint64 // the round in which it may take another
-	target     uint64 // weight times round must have reached this
-}
-
 // fill has the nodes take slots in turns, each the first free one of its
-// permutation. In round t a node takes its turn only if t times its weight has
-// reached its target, which every turn raises by the greatest weight.
+// permutation.
 func (t *table) fill() {
 	size := uint32(len(t.slots))
-	turns := make([]turn, len(t.nodes))
+	paths := make([]path, len(t.nodes))
 	for i, n := range t.nodes {
-		turns[i].slot = uint32(n.hash % uint64(size))
-		turns[i].skip = uint32(rehash(n.hash, 1)%uint64(size-1)) + 1 // never 0
+		paths[i].slot = uint32(n.hash % uint64(size))
+		paths[i].skip = uint32(rehash(n.hash, 1)%uint64(size-1)) + 1 // never 0
 	}
-	most := uint64(slices.Max(t.weights))
-	taken := make([]uint64, size/64+1)
-	left := int(size)
-	var free []uint32 // when few are left
+	turns := turnsOf(t.weights)
+	free := make([]uint64, size/64+1) // a bit for each slot
+	for i := range free {
+		free[i] = math.MaxUint64
+	}
+	free[size/64] = 1<<(size%64) - 1
+	left, few := size, few(size)
+	var last []uint32 // the free slots, when few are left
 	for round := uint64(1); ; round++ {
-		for i := range turns {
-			m := &turns[i]
-			if m.due > round {
+		for i := range paths {
+			if turns != nil && !turns[i].take(round) {
 				continue
 			}
-			m.due = round + 1
-			if w := uint64(t.weights[i]); w < most {
-				m.target += most
-				m.due = (m.target + w - 1) / w
-			}
-			if left > few(size) {
-				slot, skip := m.slot, m.skip
-				for taken[slot/64]>>(slot%64)&1 != 0 {
-					if slot += skip; slot >= size {
-						slot -= size
-					}
-				}
-				m.slot = slot
+			p := &paths[i]
+			if left > few {
+				p.step(free, size)
 			} else {
-				if free == nil {
-					free = freeSlots(taken, size)
+				if last == nil {
+					last = ones(free)
 				}
-				free = m.nearest(free, size)
+				last = p.jump(last, size)
 			}
-			taken[m.slot/64] |= 1 << (m.slot % 64)
-			t.slots[m.slot] = uint32(i)
+			free[p.slot/64] &^= 1 << (p.slot % 64)
+			t.slots[p.slot] = uint32(i)
 			if left--; left == 0 {
 				return
 			}
@@ -85,41 +69,99 @@ func (t *table) fill() {
 	}
 }
 
-// few is how many slots must be left for it to be quicker to ask for each how
-// far it is than to step from one taken slot to the next.
-func few(size uint32) int { return int(math.Sqrt(float64(size)) / 2) }
+// A turns is when a node takes its turn: in round t only if t times its weight
+// has reached its target, which each turn raises by the greatest weight.
+type turns struct{ weight, greatest, target, due uint64 }
 
-func freeSlots(taken []uint64, size uint32) []uint32 {
-	var free []uint32
-	for i, word := range taken {
-		for word = ^word; word != 0; word &= word - 1 {
-			if slot := uint32(i*64 + bits.TrailingZeros64(word)); slot < size {
-				free = append(free, slot)
-			}
-		}
+// turnsOf returns nil if all take a turn in every round.
+func turnsOf(weights []uint32) []turns {
+	greatest := slices.Max(weights)
+	if slices.Min(weights) == greatest {
+		return nil
 	}
-	return free
+	list := make([]turns, len(weights))
+	for i, w := range weights {
+		list[i] = turns{weight: uint64(w), greatest: uint64(greatest)}
+	}
+	return list
 }
 
-// nearest moves on to that of the free slots which comes first in the
-// permutation, and takes it out of them. A slot is (slot − m.slot) / skip steps
-// away, in the arithmetic modulo size, which is a prime.
-func (m *turn) nearest(free []uint32, size uint32) []uint32 {
-	inverse := inverse(m.skip, size)
-	best, steps := 0, uint64(math.MaxUint64)
+// take reports whether it is the node's turn, and takes it.
+func (t *turns) take(round uint64) bool {
+	if round < t.due {
+		return false
+	}
+	t.target += t.greatest
+	t.due = (t.target + t.weight - 1) / t.weight
+	return true
+}
+
+// A path is a node's permutation of the slots, the ones that it would like best
+// first, and where it is there. The slots are skip apart.
+type path struct{ slot, skip uint32 }
+
+// step goes on to the first free slot. This is where the time goes. A loop from
+// slot to slot would end where no processor can guess it, once a turn, so it
+// looks at four at a time, none of which depends on what another is like.
+func (p *path) step(free []uint64, size uint32) {
+	modulus, less := int64(size), int64(p.skip)-int64(size)
+	for slot := int64(p.slot); ; {
+		a := slot
+		b := a + less
+		b += modulus & (b >> 63) // where it has become negative
+		c := b + less
+		c += modulus & (c >> 63)
+		d := c + less
+		d += modulus & (d >> 63)
+		found := bit(free, a) | bit(free, b)<<1 | bit(free, c)<<2 | bit(free, d)<<3
+		if found != 0 {
+			ahead := [4]int64{a, b, c, d}
+			p.slot = uint32(ahead[bits.TrailingZeros64(found)%4])
+			return
+		}
+		slot = d + less
+		slot += modulus & (slot >> 63)
+	}
+}
+
+func bit(words []uint64, i int64) uint64 { return words[uint64(i)/64] >> (uint64(i) % 64) & 1 }
+
+// few is how many free slots there must be left for it to be quicker to look at
+// each, in jump, than to step over those that are taken. Half of all steps
+// would be for them.
+func few(size uint32) uint32 { return uint32(math.Sqrt(float64(size))) }
+
+// jump goes on to that of the free slots which would be reached first, and
+// takes it out of them. A slot is (slot − p.slot) / skip steps ahead, in the
+// arithmetic modulo size, which is a prime. Only which is the least matters, so
+// the remainder is left as a fraction of 2^64, exact to 2^25.
+func (p *path) jump(free []uint32, size uint32) []uint32 {
+	fraction, _ := bits.Div64(uint64(inverse(p.skip, size)), 0, uint64(size))
+	fraction++ // rounded up, or no step at all would look like a full turn
+	best, least := 0, uint64(math.MaxUint64)
 	for i, slot := range free {
-		ahead := uint64(slot) + uint64(size) - uint64(m.slot)
-		if s := ahead * uint64(inverse) % uint64(size); s < steps {
-			best, steps = i, s
+		ahead := uint64(slot) + uint64(size) - uint64(p.slot)
+		if steps := ahead * fraction; steps < least {
+			best, least = i, steps
 		}
 	}
-	m.slot = free[best]
+	p.slot = free[best]
 	free[best] = free[len(free)-1]
 	return free[:len(free)-1]
 }
 
-// inverse returns the number by which x is 1 modulo a prime, by Euclid's
-// algorithm.
+// ones returns which bits are set.
+func ones(words []uint64) (list []uint32) {
+	for i, word := range words {
+		for ; word != 0; word &= word - 1 {
+			list = append(list, uint32(i*64+bits.TrailingZeros64(word)))
+		}
+	}
+	return list
+}
+
+// inverse returns the number whose product with x is 1 modulo a prime, by
+// Euclid's algorithm.
 func inverse(x, prime uint32) uint32 {
 	a, b := int64(prime), int64(x)
 	s, t := int64(0), int64(1)
