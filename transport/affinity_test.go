@@ -19,7 +19,7 @@ import (
 	"github.com/namesake-go/namesake/transport"
 )
 
-// of makes requests with a key.
+// An of makes requests those of somebody.
 type of func(req *http.Request, key string)
 
 func inHeader(req *http.Request, key string) { req.Header.Set("X-User", key) }
@@ -27,7 +27,7 @@ func inCookie(req *http.Request, key string) {
 	req.AddCookie(&http.Cookie{Name: "user", Value: key})
 }
 
-// answers calls with a key, and returns the name of the copy that answered.
+// by makes a call with a key, and returns the name of the copy that answered.
 func (m *mesh) by(of of, key string) string {
 	m.t.Helper()
 	req := m.request(http.MethodGet, "http://orders/", "")
@@ -193,7 +193,7 @@ func TestATrialOfAnyKey(t *testing.T) {
 	}, ringByUser(), transport.WithHooks(rec.hooks()))
 }
 
-// A key that is not home at the trial is not needed where calls have none.
+// Keys can be those of one service only.
 func TestKeysAreOfOneService(t *testing.T) {
 	var asked atomic.Int32
 	key := func(*http.Request) string { asked.Add(1); return "always" }
