@@ -30,6 +30,7 @@ type call struct {
 	start    time.Time
 	replay   *replay // of a body without GetBody, or nil
 	attempts resilience.Attempts
+	affinity affinity
 	sends    int                  // attempts that were made
 	last     *link                // of the last of them, or nil
 	tried    []*balancer.Endpoint // not to be picked again if there are others
@@ -75,6 +76,7 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 		default:
 			return c.fail(balancer.ErrNoEndpoints, nil)
 		}
+		c.identify()
 		r := c.attempt(v)
 		again, stopped := c.again(v, &r)
 		switch {
@@ -234,6 +236,7 @@ func drop(resp *http.Response) {
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
+	c.setCookie(resp)
 	c.handOver(resp)
 	c.hookCall(resp.StatusCode, nil)
 	return resp, nil

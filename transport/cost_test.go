@@ -114,6 +114,10 @@ func TestAllocations(t *testing.T) {
 		"hooks": {body: "hello", want: 1, set: 10, opts: []transport.Option{transport.WithHooks(transport.Hooks{
 			Pick: func(transport.PickEvent) {}, Attempt: func(transport.AttemptEvent) {}, Call: func(transport.CallEvent) {},
 		})}},
+		"a key and a class": {headers: 8, body: "hello", want: 1, set: 10, opts: []transport.Option{
+			transport.WithPolicy(balancer.RingHash(balancer.RingHashConfig{})),
+			transport.WithKey(transport.HeaderKey("x-header-3")), transport.WithClass(func(*http.Request) string { return "some" }),
+		}},
 		"a timeout per attempt": {body: "hello", want: 10, set: 10, opts: []transport.Option{transport.WithAttemptTimeout(time.Minute)}},
 		"a timeout per call":    {body: "hello", want: 10, set: 10, opts: []transport.Option{transport.WithTimeout(time.Minute)}},
 	} {

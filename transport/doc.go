@@ -65,6 +65,23 @@
 // that are no services, and [WithEndpointRedirects] for servers that redirect
 // to the address they listen at.
 //
+// # Calls that belong together
+//
+// A copy that has in its memory what a call needs answers it sooner. [WithKey]
+// says which calls belong together, and a policy that picks by key brings them
+// together, without the callers or the copies knowing of each other:
+//
+//	transport.WithPolicy(balancer.RingHash(balancer.RingHashConfig{})),
+//	transport.WithKey(transport.HeaderKey("X-User")),
+//
+// [WithStickyCookie] makes up the key where the call has none, and has the caller
+// bring it along next time. A retry goes to the key's second copy, and so do its
+// calls while the first is ejected; when that is half-open, its trial is a call
+// of a key of its own, unless there is none for ten seconds.
+//
+// [WithClass] says which calls cost about the same, so that an expensive one is
+// not held against its copy.
+//
 // # When an attempt is over
 //
 // An attempt counts as in flight until its response's body has been read to

@@ -70,6 +70,9 @@ type config struct {
 
 type serviceConfig struct {
 	policy         balancer.Policy
+	key            func(*http.Request) string
+	sticky         *stickyCookie // or nil
+	class          func(*http.Request) string
 	retry          resilience.RetryConfig
 	budget         resilience.BudgetConfig
 	breaker        resilience.BreakerConfig

@@ -12,13 +12,19 @@ import (
 // endpoint that has just been retired.
 const maxPicks = 16
 
-// trialPatience is how long a half-open endpoint waits for a call that can be
-// repeated, and so risks nothing, before any call will do.
-const trialPatience = time.Second
+const (
+	// trialPatience is how long a half-open endpoint waits for a call that can
+	// be repeated, and so risks nothing, before any call will do.
+	trialPatience = time.Second
+
+	// keyPatience is how long it waits for a call without a key, or with one
+	// that belongs to it, before it takes a call away from where its key does.
+	keyPatience = 10 * time.Second
+)
 
 // choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Trial, err error) {
-	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now()}
+	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now(), Key: c.affinity.key, Class: c.affinity.class}
 	if len(c.tried) == 0 && len(v.trials) > 0 {
 		if l, a, trial, ok := c.takeTrial(v, info); ok {
 			return l, a, trial, nil
@@ -62,9 +68,14 @@ func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Tr
 
 // takeTrial gives the call to a half-open endpoint that waits for one.
 func (c *call) takeTrial(v *view, info balancer.PickInfo) (*link, balancer.Attempt, resilience.Trial, bool) {
-	safe := idempotent(c.req) && c.replayable()
+	var patience time.Duration
+	if !idempotent(c.req) || !c.replayable() {
+		patience = trialPatience
+	}
+	home := v.home(info)
 	for _, l := range v.trials {
-		if waited := info.Now - time.Duration(l.halfOpen.Load()); !safe && waited < trialPatience {
+		waited := info.Now - time.Duration(l.halfOpen.Load())
+		if waited < patience || waited < keyPatience && info.Key != "" && l.endpoint != home {
 			continue
 		}
 		if l.plaintext(c.req) {

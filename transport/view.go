@@ -16,8 +16,19 @@ type view struct {
 	picker balancer.Picker // nil if err is set
 	err    error           // why nothing can be picked
 	trials []*link         // half-open: the next calls decide about them
+	homes  balancer.Picker // as picker would be with those; nil if there are none, or no keys
 
 	available []*balancer.Endpoint // what picker chooses from
+}
+
+// home returns the endpoint that a call with a key belongs to, be it half-open,
+// or nil.
+func (v *view) home(info balancer.PickInfo) *balancer.Endpoint {
+	if v.homes == nil || info.Key == "" {
+		return nil
+	}
+	e, _ := v.homes.Pick(info)
+	return e
 }
 
 // publish makes calls see v. The caller holds mu.
@@ -39,6 +50,7 @@ func (s *service) rebuild() {
 	}
 	available := make([]*balancer.Endpoint, 0, len(candidates))
 	var trials []*link
+	var withTrials []*balancer.Endpoint
 	for _, e := range candidates {
 		l := links.Of(e)
 		l.state = l.breaker.State() // may change at any time: look once
@@ -47,6 +59,9 @@ func (s *service) rebuild() {
 			available = append(available, e)
 		case resilience.HalfOpen:
 			trials = append(trials, l)
+		}
+		if s.cfg.keyed() && l.state != resilience.Open {
+			withTrials = append(withTrials, e)
 		}
 	}
 	panicking := len(available) == 0 || float64(len(available)) < s.cfg.panicThreshold*float64(len(candidates))
@@ -61,6 +76,9 @@ func (s *service) rebuild() {
 		v.picker = s.cfg.policy(balancer.Set{Available: available, All: all})
 		if v.picker == nil {
 			v.err = errNoPicker
+		}
+		if len(trials) > 0 && len(withTrials) > 0 {
+			v.homes = s.cfg.policy(balancer.Set{Available: withTrials, All: all})
 		}
 		s.publish(v)
 	}
