@@ -21,6 +21,9 @@ var policies = []struct {
 	{"LeastRequest", balancer.LeastRequest},
 	{"PeakEWMA", balancer.PeakEWMA},
 	{"ShortestExpectedDelay", balancer.ShortestExpectedDelay},
+	{"WeightedRoundRobin", balancer.WeightedRoundRobin},
+	{"LeastRequestOf4", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: 4})},
+	{"LeastRequestOfAll", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: -1})},
 }
 
 func endpoints(n int) []*balancer.Endpoint {
