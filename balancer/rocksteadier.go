@@ -19,7 +19,7 @@ type RocksteadierConfig struct {
 
 // Rocksteadier is [Subset] for clients that are numbered: it gives each
 // endpoint nearly the same number of clients. With 100 clients of 20 endpoints
-// out of 300 that is 6 to 8, against 1 to 18 by hashing; with 300 clients out
+// out of 300 that is 6 to 8, against 2 to 17 by hashing; with 300 clients out
 // of 100 endpoints it is 60 each. All clients must see the same set of
 // endpoints for it.
 //
