@@ -2,7 +2,6 @@ package balancer
 
 import (
 	"fmt"
-	"maps"
 
 	"github.com/namesake-go/namesake/discovery"
 )
@@ -24,7 +23,7 @@ func Filter(match func(discovery.Instance) bool, next Policy) Policy {
 	mustMatch("Filter", match)
 	mustPolicy("Filter", next)
 	return func(set Set) Picker {
-		matching := set.only(matches(match))
+		matching, _ := set.halve(matches(match))
 		if len(matching.Available) == 0 {
 			err := fmt.Errorf("%w: of %d available, none matches the filter", ErrNoEndpoints, len(set.Available))
 			return PickerFunc(func(PickInfo) (*Endpoint, error) { return nil, err })
@@ -50,10 +49,10 @@ func Prefer(match func(discovery.Instance) bool, next Policy) Policy {
 		if len(set.Available) == 0 {
 			return next(set)
 		}
-		is := matches(match)
+		matching, others := set.halve(matches(match))
 		p := &split{service: set.Available[0].service}
-		p.add(1, set.only(is), next)
-		p.add(0, set.only(func(e *Endpoint) bool { return !is(e) }), next)
+		p.add(1, matching, next)
+		p.add(0, others, next)
 		return p.picker()
 	}
 }
@@ -61,10 +60,14 @@ func Prefer(match func(discovery.Instance) bool, next Policy) Policy {
 // Metadata matches instances whose metadata has all of these values; no values
 // match all instances.
 func Metadata(want map[string]string) func(discovery.Instance) bool {
-	want = maps.Clone(want)
+	type entry struct{ key, value string }
+	var entries []entry // a map is slower to go through, and may change
+	for key, value := range want {
+		entries = append(entries, entry{key, value})
+	}
 	return func(in discovery.Instance) bool {
-		for key, value := range want {
-			if got, ok := in.Metadata[key]; !ok || got != value {
+		for _, want := range entries {
+			if got, ok := in.Metadata[want.key]; !ok || got != want.value {
 				return false
 			}
 		}
@@ -72,8 +75,8 @@ func Metadata(want map[string]string) func(discovery.Instance) bool {
 	}
 }
 
-func matches(match func(discovery.Instance) bool) func(*Endpoint) bool {
-	return func(e *Endpoint) bool { return match(e.Instance()) }
+func matches(match func(discovery.Instance) bool) func(int, *Endpoint) bool {
+	return func(_ int, e *Endpoint) bool { return match(e.Instance()) }
 }
 
 func mustMatch(name string, match func(discovery.Instance) bool) {

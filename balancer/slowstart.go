@@ -75,16 +75,15 @@ func SlowStart(cfg SlowStartConfig, next Policy) Policy {
 		}
 		service := set.Available[0].service
 		now := service.Now()
-		until := observeStarts(set, service, now) + cfg.Window
-		starting := func(e *Endpoint) bool { return starts.Of(e).age(now) < cfg.Window }
-		if now >= until || !slices.ContainsFunc(set.Available, starting) {
+		latest := observeStarts(set, service, now)
+		if now-latest >= cfg.Window {
 			return next(set)
 		}
-		old := set.only(func(e *Endpoint) bool { return !starting(e) })
+		_, old := set.halve(func(_ int, e *Endpoint) bool { return starts.Of(e).age(now) < cfg.Window })
 		if len(old.Available) == 0 {
 			return next(set)
 		}
-		return &slowStart{cfg, service, until, next(set), next(old)}
+		return &slowStart{cfg, service, latest + cfg.Window, next(set), next(old)}
 	}
 }
 
@@ -152,12 +151,12 @@ func (s *start) age(now time.Duration) time.Duration {
 }
 
 // observeStarts takes note of who is available and who is not, and returns the
-// latest start.
+// latest start of those who are.
 func observeStarts(set Set, service *Service, now time.Duration) (latest time.Duration) {
 	begin := slowStarts.OfService(service)
 	begin.CompareAndSwap(0, int64(now))
 	clientIsNew := now <= time.Duration(begin.Load())+atStart
-	latest = math.MinInt64 / 2
+	latest = now - math.MaxInt64
 	available := set.availability()
 	for i, e := range set.listed() {
 		s := starts.Of(e)

@@ -11,34 +11,79 @@ type part[K cmp.Ordered] struct {
 	Set
 }
 
+// fewParts is up to how many parts are found faster by looking at each.
+const fewParts = 8
+
 // divide takes a set apart by what a function says of each endpoint. The parts
 // are ordered by that, the endpoints in them as in the set.
 func divide[K cmp.Ordered](set Set, of func(*Endpoint) K) []part[K] {
 	var parts []part[K]
 	index := make(map[K]int)
-	place := func(e *Endpoint) *part[K] {
-		key := of(e)
-		i, ok := index[key]
-		if !ok {
-			i = len(parts)
-			index[key] = i
-			parts = append(parts, part[K]{key: key})
+	find := func(key K) int {
+		for i := range min(len(parts), fewParts) {
+			if parts[i].key == key {
+				return i
+			}
 		}
-		return &parts[i]
+		if i, ok := index[key]; ok {
+			return i
+		}
+		index[key] = len(parts)
+		parts = append(parts, part[K]{key: key})
+		return len(parts) - 1
 	}
-	for _, e := range set.listed() {
-		p := place(e)
-		p.All = append(p.All, e)
+	in := make([]int, len(set.listed()))
+	for i, e := range set.listed() {
+		in[i] = find(of(e))
 	}
-	for _, e := range set.Available {
-		p := place(e)
-		p.Available = append(p.Available, e)
+	for i, s := range set.parts(in, len(parts)) {
+		parts[i].Set = s
 	}
 	slices.SortFunc(parts, func(a, b part[K]) int { return cmp.Compare(a.key, b.key) })
 	return parts
 }
 
-// listed returns All, or what is known of it.
+// halve takes a set apart: into the endpoints of which a function says yes, and
+// the others.
+func (s Set) halve(is func(i int, e *Endpoint) bool) (yes, no Set) {
+	in := make([]int, len(s.listed()))
+	for i, e := range s.listed() {
+		if !is(i, e) {
+			in[i] = 1
+		}
+	}
+	halves := s.parts(in, 2)
+	return halves[0], halves[1]
+}
+
+// parts takes a set apart into n, given the number of that in which each listed
+// endpoint is.
+func (s Set) parts(in []int, n int) []Set {
+	type size struct{ all, available int }
+	sizes := make([]size, n)
+	available := s.availability()
+	for i, k := range in {
+		sizes[k].all++
+		if available[i] {
+			sizes[k].available++
+		}
+	}
+	parts := make([]Set, n)
+	for k, n := range sizes { // in one piece: appending would copy
+		parts[k].All = make([]*Endpoint, 0, n.all)
+		parts[k].Available = make([]*Endpoint, 0, n.available)
+	}
+	for i, e := range s.listed() {
+		p := &parts[in[i]]
+		p.All = append(p.All, e)
+		if available[i] {
+			p.Available = append(p.Available, e)
+		}
+	}
+	return parts
+}
+
+// listed returns All, or, if a set does not say, Available.
 func (s Set) listed() []*Endpoint {
 	if len(s.All) < len(s.Available) {
 		return s.Available
@@ -46,19 +91,23 @@ func (s Set) listed() []*Endpoint {
 	return s.All
 }
 
-// only returns the part of a set that a function chooses.
-func (s Set) only(keep func(*Endpoint) bool) Set {
-	return Set{Available: only(s.Available, keep), All: only(s.listed(), keep)}
-}
-
-func only(es []*Endpoint, keep func(*Endpoint) bool) []*Endpoint {
-	var kept []*Endpoint
-	for _, e := range es {
-		if keep(e) {
-			kept = append(kept, e)
+// availability says of each endpoint that is listed whether it is available.
+func (s Set) availability() []bool {
+	all := s.listed()
+	available := make([]bool, len(all))
+	k := 0
+	for i, e := range all { // both have the same order
+		if k < len(s.Available) && s.Available[k] == e {
+			available[i] = true
+			k++
 		}
 	}
-	return kept
+	if k < len(s.Available) { // or have not
+		for i, e := range all {
+			available[i] = slices.Contains(s.Available, e)
+		}
+	}
+	return available
 }
 
 // A split shares the calls out among pickers, each for a group of endpoints.

@@ -55,7 +55,8 @@ func Subset(cfg SubsetConfig, next Policy) Policy {
 		}
 		client := hash64(cfg.Client)
 		if cfg.Client == "" {
-			client = identities.OfService(all[0].service).of(all[0].service)
+			service := set.Available[0].service
+			client = identities.OfService(service).of(service)
 		}
 		ranks := make([]uint64, len(all))
 		for i, e := range all {
@@ -79,9 +80,9 @@ func (i *identity) of(service *Service) uint64 {
 // the others to fall back to. There are more than size of them, and a rank for
 // each that is listed.
 func subset(set Set, ranks []uint64, size int, next Policy) Picker {
-	all, available := set.listed(), set.availability()
+	available := set.availability()
 	limit := nth64(slices.Clone(ranks), size-1)
-	var of []uint64 // those that are available
+	of := make([]uint64, 0, len(ranks)) // those that are available
 	inside := 0
 	for i, rank := range ranks {
 		if !available[i] {
@@ -95,47 +96,14 @@ func subset(set Set, ranks []uint64, size int, next Policy) Picker {
 	if least := min((size+1)/2, len(of)); inside < least {
 		limit = nth64(of, least-1)
 	}
-	var near, far Set
-	for i, e := range all {
-		part := &far
-		if ranks[i] <= limit {
-			part = &near
-		}
-		part.All = append(part.All, e)
-		if available[i] {
-			part.Available = append(part.Available, e)
-		}
-	}
-	p := &split{service: all[0].service}
+	near, far := set.halve(func(i int, _ *Endpoint) bool { return ranks[i] <= limit })
+	p := &split{service: set.Available[0].service}
 	p.add(1, near, next)
 	p.add(0, far, next)
 	if len(p.groups) == 0 { // a set whose parts have nothing in common
 		return next(set)
 	}
 	return p.picker()
-}
-
-// availability says of each endpoint that is listed whether it is available.
-func (s Set) availability() []bool {
-	all := s.listed()
-	available := make([]bool, len(all))
-	k := 0
-	for i, e := range all { // both have the same order
-		if k < len(s.Available) && s.Available[k] == e {
-			available[i] = true
-			k++
-		}
-	}
-	if k < len(s.Available) { // or have not
-		is := make(map[*Endpoint]bool, len(s.Available))
-		for _, e := range s.Available {
-			is[e] = true
-		}
-		for i, e := range all {
-			available[i] = is[e]
-		}
-	}
-	return available
 }
 
 // nth64 returns the number before which there would be n others in order. It

@@ -127,17 +127,24 @@ func smooth(weights []uint64) []int32 {
 	}
 	var classes []class
 	var of [longestPeriod + 1]int32 // class by weight, counted from 1
-	for i, w := range weights {
+	for _, w := range weights {
 		w /= divisor
 		if of[w] == 0 {
 			classes = append(classes, class{weight: int64(w)})
 			of[w] = int32(len(classes))
 		}
-		c := &classes[of[w]-1]
-		c.members = append(c.members, int32(i))
+		classes[of[w]-1].next++ // counts, at first
 	}
 	if sum*uint64(len(classes)) > maxSteps {
 		return nil
+	}
+	for k := range classes {
+		classes[k].members = make([]int32, 0, classes[k].next)
+		classes[k].next = 0
+	}
+	for i, w := range weights {
+		c := &classes[of[w/divisor]-1]
+		c.members = append(c.members, int32(i))
 	}
 	order := make([]int32, sum)
 	for t := range order {

@@ -101,7 +101,8 @@ func ZoneAware(cfg ZoneConfig, next Policy) Policy {
 		p := &split{service: set.Available[0].service, salt: salt}
 		p.add(stay, zones[home].Set, next)
 		if stay == 1 { // the others are for retries
-			p.add(0, set.only(func(e *Endpoint) bool { return e.instance.Load().Zone != cfg.Zone }), next)
+			_, others := set.halve(func(_ int, e *Endpoint) bool { return e.instance.Load().Zone == cfg.Zone })
+			p.add(0, others, next)
 			return p.picker()
 		}
 		for i, share := range spill(supply, demand, home) {
