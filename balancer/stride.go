@@ -6,10 +6,15 @@ import (
 )
 
 const (
-	// strideUnit is what the largest weight is scaled to, and strideOffset what
-	// keeps neighbors of the same weight from being skipped together.
-	strideUnit   = math.MaxUint16
-	strideOffset = strideUnit / 2
+	// strideUnit is what the largest weight is scaled to.
+	strideUnit = math.MaxUint16
+
+	// strideOffset is by how much the phases of neighbors differ: strideUnit
+	// over the golden ratio, and nothing in common with it. So the phases of
+	// any run of entries are spread evenly, and each round takes the same
+	// number of them. (gRPC's half of strideUnit makes two bundles of them,
+	// which come and go together.)
+	strideOffset = 40504
 
 	// strideRatio is how many times the mean an entry may weigh. What weighs
 	// more has several entries, so that few turns are skipped: at most
@@ -24,9 +29,9 @@ const (
 //
 // The rule is that of gRPC's static stride scheduler (gRFC A58, "client-side
 // weighted round robin"; grpc-go, balancer/weightedroundrobin), but for
-// endpoints of many times the mean weight: there each of the others is skipped
-// again and again, or such weights are cut. Here they are divided among several
-// entries, spread over the round.
+// the phases, see strideOffset, and for endpoints of many times the mean weight:
+// there each of the others is skipped again and again, or such weights are cut.
+// Here they are divided among several entries, spread over the round.
 //
 // A turn costs three additions and divisions in the mean, at any number of
 // endpoints and whatever their weights; building is linear.

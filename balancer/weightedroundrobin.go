@@ -1,6 +1,9 @@
 package balancer
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 const (
 	// longestPeriod is up to how many turns are worked out beforehand, if that
@@ -120,11 +123,6 @@ func smooth(weights []uint64) []int32 {
 	if sum > longestPeriod {
 		return nil
 	}
-	type class struct {
-		weight, credit int64
-		members        []int32
-		next           int
-	}
 	var classes []class
 	var of [longestPeriod + 1]int32 // class by weight, counted from 1
 	for _, w := range weights {
@@ -133,36 +131,49 @@ func smooth(weights []uint64) []int32 {
 			classes = append(classes, class{weight: int64(w)})
 			of[w] = int32(len(classes))
 		}
-		classes[of[w]-1].next++ // counts, at first
+		classes[of[w]-1].size++
 	}
 	if sum*uint64(len(classes)) > maxSteps {
 		return nil
 	}
-	for k := range classes {
-		classes[k].members = make([]int32, 0, classes[k].next)
-		classes[k].next = 0
+	members := make([][]int32, len(classes))
+	for k, c := range classes {
+		members[k] = make([]int32, 0, c.size)
 	}
 	for i, w := range weights {
-		c := &classes[of[w/divisor]-1]
-		c.members = append(c.members, int32(i))
+		k := of[w/divisor] - 1
+		members[k] = append(members[k], int32(i))
+	}
+	for k := range classes {
+		classes[k].member = members[k][0]
 	}
 	order := make([]int32, sum)
 	for t := range order {
-		var best *class
+		best := 0
+		most := int64(math.MinInt64)
 		for k := range classes {
 			c := &classes[k]
 			c.credit += c.weight
-			if best == nil || c.credit > best.credit || c.credit == best.credit && c.members[c.next] < best.members[best.next] {
-				best = c
+			if c.credit > most || c.credit == most && c.member < classes[best].member {
+				best, most = k, c.credit
 			}
 		}
-		order[t] = best.members[best.next]
-		if best.next++; best.next == len(best.members) {
-			best.next = 0
-			best.credit -= int64(sum)
+		c := &classes[best]
+		order[t] = c.member
+		if c.next++; c.next == c.size {
+			c.next = 0
+			c.credit -= int64(sum)
 		}
+		c.member = members[best][c.next]
 	}
 	return order
+}
+
+// A class is of equal weights.
+type class struct {
+	weight, credit int64
+	member         int32 // whose turn is next
+	next, size     int32 // its place, and the number of members
 }
 
 func gcd(a, b uint64) uint64 {

@@ -93,7 +93,7 @@ func TestWeightedRoundRobinDoesNotCutWeights(t *testing.T) {
 	weights[4321] = 1000
 	es := weighing(weights...)
 	counts := tally(t, balancer.WeightedRoundRobin(setOf(es)), 109_990)
-	assert.InDelta(t, 10_000, counts[es[4321]], 20)
+	assert.InDelta(t, 10_000, counts[es[4321]], 10)
 	least, most := math.MaxInt, 0
 	for i, e := range es {
 		if i != 4321 {
