@@ -117,16 +117,24 @@ func smooth(weights []uint64) []int32 {
 	var sum, divisor uint64
 	for _, w := range weights {
 		sum += w
-		divisor = gcd(w, divisor)
+		if divisor != 1 {
+			divisor = gcd(w, divisor)
+		}
 	}
 	sum /= divisor
 	if sum > longestPeriod {
 		return nil
 	}
+	if divisor != 1 {
+		reduced := make([]uint64, len(weights))
+		for i, w := range weights {
+			reduced[i] = w / divisor
+		}
+		weights = reduced
+	}
 	var classes []class
 	var of [longestPeriod + 1]int32 // class by weight, counted from 1
 	for _, w := range weights {
-		w /= divisor
 		if of[w] == 0 {
 			classes = append(classes, class{weight: int64(w)})
 			of[w] = int32(len(classes))
@@ -141,7 +149,7 @@ func smooth(weights []uint64) []int32 {
 		members[k] = make([]int32, 0, c.size)
 	}
 	for i, w := range weights {
-		k := of[w/divisor] - 1
+		k := of[w] - 1
 		members[k] = append(members[k], int32(i))
 	}
 	for k := range classes {
