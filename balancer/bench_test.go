@@ -24,9 +24,12 @@ var policies = []struct {
 	{"LeastRequest", balancer.LeastRequest},
 	{"PeakEWMA", balancer.PeakEWMA},
 	{"ShortestExpectedDelay", balancer.ShortestExpectedDelay},
-	{"RingHash", balancer.RingHash(balancer.RingHashConfig{})}, // the next three without a key
+	{"RingHash", balancer.RingHash(balancer.RingHashConfig{})}, // without a key, as the next two
 	{"Maglev", balancer.Maglev(balancer.MaglevConfig{})},
 	{"Rendezvous", balancer.Rendezvous(balancer.RendezvousConfig{})},
+	{"WeightedRoundRobin", balancer.WeightedRoundRobin},
+	{"LeastRequestOf4", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: 4})},
+	{"LeastRequestOfAll", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: -1})},
 }
 
 func endpoints(n int) []*balancer.Endpoint {

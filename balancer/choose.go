@@ -84,6 +84,16 @@ func (c *chooser) distinct(n int) (i, j int) {
 	return i, j
 }
 
+// shuffled returns a copy of the endpoints in a random order.
+func (c *chooser) shuffled() []*Endpoint {
+	es := slices.Clone(c.endpoints)
+	for i := len(es) - 1; i > 0; i-- { // Fisher and Yates
+		j := c.service.IntN(i + 1)
+		es[i], es[j] = es[j], es[i]
+	}
+	return es
+}
+
 func untried(endpoints, tried []*Endpoint) (n int) {
 	for _, e := range endpoints {
 		if !slices.Contains(tried, e) {

@@ -1,9 +1,6 @@
 package balancer
 
-import (
-	"slices"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // RoundRobin picks the endpoints in turn, in an order that is random for each
 // client and each set, and so from a random start: clients that shared them
@@ -23,11 +20,7 @@ func RoundRobin(set Set) Picker {
 		return PickerFunc(noEndpoints)
 	}
 	p := &roundRobin{chooser: chooserOf(set)}
-	p.endpoints = slices.Clone(p.endpoints)
-	for i := len(p.endpoints) - 1; i > 0; i-- { // Fisher and Yates
-		j := p.service.IntN(i + 1)
-		p.endpoints[i], p.endpoints[j] = p.endpoints[j], p.endpoints[i]
-	}
+	p.endpoints = p.shuffled()
 	return p
 }
 
