@@ -152,35 +152,30 @@ func (s *simulation) responseArrives(id, report int32) {
 		s.free(id)
 		return
 	}
-	callID, server, success := a.call, a.server, a.success
+	callID, server, outcome, e := a.call, a.server, a.outcome, a.handle.Endpoint()
 	call := &s.calls[callID]
-	outcome := balancer.Success
-	if !success {
-		outcome = balancer.Failure
-	}
-	e := a.handle.Endpoint()
 	a.handle.Observe(outcome, epoch+s.now-a.handle.Start())
 	a.handle.End()
 	s.ended++
 	s.free(id)
-	s.judge(call.client, server, success)
-	if !success && len(call.tried) < s.scenario.Retries {
+	s.judge(call.client, server, outcome)
+	if outcome != balancer.Success && len(call.tried) < s.scenario.Retries {
 		call.tried = append(call.tried, e)
 		if s.attempt(callID) {
 			return
 		}
 	}
-	s.finish(callID, success)
+	s.finish(callID, outcome == balancer.Success)
 }
 
 // judge ejects a server that has failed too often in a row.
-func (s *simulation) judge(id, server int32, success bool) {
+func (s *simulation) judge(id, server int32, outcome balancer.Outcome) {
 	c := &s.clients[id]
 	if c.health == nil {
 		return
 	}
 	h := &c.health[server]
-	if success {
+	if outcome != balancer.Failure {
 		h.failures = 0
 		return
 	}

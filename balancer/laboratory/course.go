@@ -2,6 +2,7 @@ package laboratory
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -54,24 +55,36 @@ func Between(from, to time.Duration, s State) Course {
 	}
 }
 
-// Antagonists is the course of servers that share their machines with others.
-// They may use what the others leave of it: three times their allocation, one
-// and a half times, or no more than the allocation itself, at a core's speed of
-// 1, 0.9 and 0.7, for 3 s in the mean. Now and then they have half of their
-// allocation, for 0.3 s. In the mean this is 1.85 times the allocation. The
-// shape is that of the test bed of the Prequal paper.
-func Antagonists(_, _ int, until time.Duration, chance *rand.Rand) (changes []Change) {
-	states := []State{{Cores: 3}, {Cores: 3}, {Cores: 1.5, Speed: 0.9}, {Cores: 1.5, Speed: 0.9}, {Speed: 0.7}}
-	for at := time.Duration(0); at < until; {
-		if chance.IntN(5) == 0 {
-			changes = append(changes, Change{at, State{Cores: 0.5, Speed: 0.7}})
-			at += 300 * time.Millisecond
-		}
-		changes = append(changes, Change{at, states[chance.IntN(len(states))]})
-		at += time.Duration(chance.ExpFloat64() * float64(3*time.Second))
+// Antagonists is the course of servers that share their machines with others,
+// and may use what those leave of it, for a while of a given mean: one of the
+// states in room, each as likely as the others. Before every fifth such while
+// it is half of their allocation, for 0.3 s.
+//
+// Without any room they have three times their allocation, one and a half times,
+// or no more than the allocation itself, with probabilities of 2:2:1 and at
+// speeds of 1, 0.9 and 0.7, which comes to 1.85 times the allocation if they
+// change every few seconds. The shape is that of the test bed of the Prequal
+// paper.
+func Antagonists(mean time.Duration, room ...State) Course {
+	if len(room) == 0 {
+		room = append(room, repeat(2, State{Cores: 3})...)
+		room = append(room, repeat(2, State{Cores: 1.5, Speed: 0.9})...)
+		room = append(room, State{Speed: 0.7})
 	}
-	return changes
+	return func(_, _ int, until time.Duration, chance *rand.Rand) (changes []Change) {
+		for at := time.Duration(0); at < until; {
+			if chance.IntN(5) == 0 {
+				changes = append(changes, Change{at, State{Cores: 0.5, Speed: 0.7}})
+				at += 300 * time.Millisecond
+			}
+			changes = append(changes, Change{at, room[chance.IntN(len(room))]})
+			at += time.Duration(chance.ExpFloat64() * float64(mean))
+		}
+		return changes
+	}
 }
+
+func repeat(n int, s State) []State { return slices.Repeat([]State{s}, n) }
 
 // Restless is the course of servers whose speed changes every second, to a
 // random multiple between least and most.
@@ -103,6 +116,14 @@ func Replaced(from, to time.Duration) Course {
 			{at + 4*time.Second, cold},
 			{at + 4*time.Second + warmAfter, State{}},
 		}
+	}
+}
+
+// Joining is the course of servers that do not exist before some time, and are
+// cold then: at a fifth of their speed for 10 s.
+func Joining(at time.Duration) Course {
+	return func(int, int, time.Duration, *rand.Rand) []Change {
+		return []Change{{0, State{Absent: true, Down: true}}, {at, cold}, {at + warmAfter, State{}}}
 	}
 }
 

@@ -17,9 +17,9 @@ type Result struct {
 	Calls  int
 	Failed float64
 
-	// Quantiles of the time that calls took, exact. One that failed counts as
+	// The mean and quantiles of the time that calls took, exact. One that failed counts as
 	// one that took until its deadline, however fast it failed.
-	P50, P90, P99, P999 time.Duration
+	Mean, P50, P90, P99, P999 time.Duration
 
 	// Attempts and Probes are how many of them there were for each call.
 	Attempts, Probes float64
@@ -39,7 +39,7 @@ type Result struct {
 	InFlight99 int
 
 	// Slices are what happened in each half second from the start, warm-up
-	// included.
+	// included, and summed up over all runs.
 	Slices []Slice
 }
 
@@ -65,6 +65,10 @@ type tally struct {
 	perServer []int
 	inFlight  []int // how often there were so many
 	slices    []Slice
+
+	// The sum of the spreads of all runs, and how many there were.
+	spread float64
+	runs   int
 }
 
 func (t *tally) init(s *simulation) {
@@ -121,15 +125,44 @@ func (t *tally) finished(now time.Duration, c *call, success bool) {
 	}
 }
 
-func (s *simulation) result() Result {
-	t := &s.tally
+// add takes the counts of another run of the same.
+func (t *tally) add(other *tally) {
+	t.latencies = append(t.latencies, other.latencies...)
+	t.failed += other.failed
+	t.attempts += other.attempts
+	t.bad += other.bad
+	t.probes += other.probes
+	t.spread += other.spread
+	t.runs += other.runs
+	for len(t.inFlight) < len(other.inFlight) {
+		t.inFlight = append(t.inFlight, 0)
+	}
+	for i, n := range other.inFlight {
+		t.inFlight[i] += n
+	}
+	for i := range t.slices {
+		t.slices[i].add(other.slices[i])
+	}
+}
+
+func (s *Slice) add(other Slice) {
+	s.Attempts += other.Attempts
+	s.Bad += other.Bad
+	s.Calls += other.Calls
+	s.Failed += other.Failed
+}
+
+func (t *tally) result() Result {
 	slices.Sort(t.latencies)
+	var sum float64
+	for _, l := range t.latencies {
+		sum += float64(l)
+	}
 	calls := float64(max(1, len(t.latencies)))
-	r := Result{
-		Scenario:   s.scenario.Name,
-		Candidate:  s.candidate.Name,
+	return Result{
 		Calls:      len(t.latencies),
 		Failed:     float64(t.failed) / calls,
+		Mean:       time.Duration(sum / calls),
 		P50:        quantile(t.latencies, 0.5),
 		P90:        quantile(t.latencies, 0.9),
 		P99:        quantile(t.latencies, 0.99),
@@ -137,14 +170,10 @@ func (s *simulation) result() Result {
 		Attempts:   float64(t.attempts) / calls,
 		Probes:     float64(t.probes) / calls,
 		BadShare:   float64(t.bad) / float64(max(1, t.attempts)),
-		Spread:     variation(t.perServer),
+		Spread:     t.spread / float64(max(1, t.runs)),
 		InFlight99: quantileOfCounts(t.inFlight, 0.99),
 		Slices:     t.slices,
 	}
-	for _, g := range s.scenario.Servers {
-		r.HasBad = r.HasBad || g.Bad && g.Count > 0
-	}
-	return r
 }
 
 // quantile returns the least value that a share q of all is not above.

@@ -11,8 +11,8 @@ import (
 // A Scenario is a fleet of servers, its callers, and what befalls them. It may
 // be copied, and run several times at once.
 type Scenario struct {
-	// Name tells it from the others, in lower case with hyphens. Its random
-	// streams depend on it.
+	// Name tells it from the others, in lower case with hyphens. Scenarios of
+	// different names have different chance.
 	Name string
 
 	// About says in one line what it shows.
@@ -45,7 +45,7 @@ type Scenario struct {
 	Lag time.Duration
 
 	// Retries is how many further attempts a call may make, on other servers,
-	// after failures. Zero means none.
+	// after failures and busy answers. Zero means none.
 	Retries int
 
 	// Eject has clients leave a server alone for 30 s after five failures in a
@@ -57,6 +57,21 @@ type Scenario struct {
 	// long after. Defaults: 12 s and 12 s. Calls that arrive while it is
 	// measured are followed to their end.
 	Warmup, Measured time.Duration
+
+	streams string // the name that chance goes by
+}
+
+// AtLoads returns the scenario at several loads instead of its own, as ones of
+// their own. They have the same chance.
+func (s Scenario) AtLoads(loads ...float64) []Scenario {
+	all := make([]Scenario, len(loads))
+	for i, load := range loads {
+		all[i] = s
+		all[i].streams = or(s.streams, s.Name)
+		all[i].Name = fmt.Sprintf("%s@%.0f%%", s.Name, 100*load)
+		all[i].Load = load
+	}
+	return all
 }
 
 // Servers are a group of copies that are alike.
@@ -73,6 +88,10 @@ type Servers struct {
 
 	// Weight is what the registry says of each. Default: 1.
 	Weight uint32
+
+	// Limit is how many calls each works on at a time. It turns others away at
+	// once, as [balancer.Busy]. Zero means any number.
+	Limit int
 
 	// Bad marks copies that a good policy leaves alone, to count their share of
 	// the calls.
@@ -135,6 +154,7 @@ func (s Scenario) withDefaults() Scenario {
 	s.Lag = or(s.Lag, time.Second)
 	s.Warmup = or(s.Warmup, 12*time.Second)
 	s.Measured = or(s.Measured, 12*time.Second)
+	s.streams = or(s.streams, s.Name)
 
 	servers := s.Servers
 	s.Servers = nil
@@ -172,6 +192,9 @@ func (s Scenario) check() error {
 	wrong := func(what string, args ...any) error {
 		return fmt.Errorf("laboratory: scenario %q: %s", s.Name, fmt.Sprintf(what, args...))
 	}
+	if s.Retries < 0 {
+		return wrong("Retries is %d", s.Retries)
+	}
 	if s.Name == "" {
 		return errors.New("laboratory: a scenario without a name")
 	}
@@ -187,8 +210,8 @@ func (s Scenario) check() error {
 		}
 	}
 	for i, g := range s.Servers {
-		if g.Count < 0 || !(g.Cores > 0) || !(g.Speed > 0) || math.IsInf(g.Cores*g.Speed, 1) {
-			return wrong("servers %d: Count %d, Cores %v, Speed %v", i, g.Count, g.Cores, g.Speed)
+		if g.Count < 0 || g.Limit < 0 || !(g.Cores > 0) || !(g.Speed > 0) || math.IsInf(g.Cores*g.Speed, 1) {
+			return wrong("servers %d: Count %d, Cores %v, Speed %v, Limit %d", i, g.Count, g.Cores, g.Speed, g.Limit)
 		}
 	}
 	for i, c := range s.Calls {

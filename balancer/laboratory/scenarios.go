@@ -1,8 +1,12 @@
 package laboratory
 
 import (
+	"slices"
 	"time"
 )
+
+// antagonists are those that come and go.
+var antagonists = Antagonists(3 * time.Second)
 
 // Scenarios returns scenarios that are worth trying, each time new ones.
 func Scenarios() []Scenario {
@@ -33,8 +37,12 @@ func ordinary() []Scenario {
 			Servers: []Servers{{Count: 45}, {Count: 5, Speed: 1. / 3, Bad: true}}, Load: 0.7,
 		},
 		{
+			Name: "weighted", About: "large and small copies, whose weights tell",
+			Servers: []Servers{{Count: 10, Cores: 8, Weight: 4}, {Count: 40, Weight: 1}}, Load: 0.7,
+		},
+		{
 			Name: "heavy-tail", About: "some calls take a hundred times as long as most, and antagonists are about",
-			Servers: []Servers{{Count: 50, Course: Antagonists}}, Load: 1.1,
+			Servers: []Servers{{Count: 50, Course: antagonists}}, Load: 1.1,
 			Calls: []Calls{{Work: LogNormal(1.2)}},
 		},
 	}
@@ -43,37 +51,44 @@ func ordinary() []Scenario {
 // shared is where copies share their machines with others, as in the Prequal
 // paper.
 func shared() []Scenario {
-	antagonists := func(name, about string, load float64) Scenario {
+	with := func(name, about string, load float64) Scenario {
 		return Scenario{
 			Name: name, About: about,
-			Clients: 100, Servers: []Servers{{Count: 100, Course: Antagonists}}, Load: load,
+			Clients: 100, Servers: []Servers{{Count: 100, Course: antagonists}}, Load: load,
 			Measured: 9 * time.Second,
 		}
 	}
 	rules := func(name, about string, load float64) Scenario {
+		room := slices.Concat(
+			repeat(2, State{Cores: 3}), repeat(3, State{Cores: 1.5, Speed: 0.9}), repeat(5, State{Speed: 0.7}))
+		lasting := Antagonists(30*time.Second, room...)
 		return Scenario{
 			Name: name, About: about,
 			Clients: 50, Servers: []Servers{
-				{Count: 15, Cores: 8, Course: Antagonists},
-				{Count: 15, Cores: 8, Speed: 0.5, Course: Antagonists, Bad: true},
+				{Count: 15, Cores: 8, Course: lasting},
+				{Count: 15, Cores: 8, Speed: 0.5, Bad: true, Course: lasting},
 			},
 			Load: load, Deadline: 5 * time.Second,
 		}
 	}
 	return []Scenario{
-		antagonists("antagonists-75", "copies share their machines, at 75 % of their allocation", 0.75),
-		antagonists("antagonists-95", "the same at 95 %", 0.95),
-		antagonists("antagonists-127", "the same at 127 %, of which the antagonists leave room for 185 %", 1.27),
-		antagonists("antagonists-157", "the same at 157 %", 1.57),
+		with("antagonists-75", "copies share their machines, at 75 % of their allocation", 0.75),
+		with("antagonists-95", "the same at 95 %", 0.95),
+		with("antagonists-127", "the same at 127 %, of which the antagonists leave room for 185 %", 1.27),
+		with("antagonists-157", "the same at 157 %", 1.57),
 		{
 			Name: "antagonists-16-cores", About: "copies of 16 cores share their machines, at 140 %",
-			Clients: 30, Servers: []Servers{{Count: 12, Cores: 16, Course: Antagonists}}, Load: 1.4,
+			Clients: 30, Servers: []Servers{{Count: 12, Cores: 16, Course: antagonists}}, Load: 1.4,
 		},
-		rules("half-slow-70", "half of the copies at half speed, and antagonists, at 70 %", 0.7),
+		rules("half-slow-70", "half of the copies at half speed, and antagonists that stay, at 70 %", 0.7),
 		rules("half-slow-90", "the same at 90 %", 0.9),
 		{
 			Name: "overload", About: "more calls than all copies can answer",
 			Servers: []Servers{{Count: 30}}, Load: 1.15,
+		},
+		{
+			Name: "overload-limited", About: "the same with copies that take twelve calls at a time, and clients that try twice",
+			Servers: []Servers{{Count: 30, Limit: 12}}, Load: 1.15, Retries: 1,
 		},
 	}
 }
@@ -103,11 +118,18 @@ func changing() []Scenario {
 	return []Scenario{
 		{
 			Name: "rolling-deploy", About: "all copies are replaced in turn; new ones are cold",
-			Servers: []Servers{{Count: 20, Course: Replaced(10*time.Second, 22*time.Second)}}, Load: 0.5,
+			Servers: []Servers{{Count: 20, Course: Replaced(10*time.Second, 60*time.Second)}}, Load: 0.5,
+			Warmup: 10 * time.Second, Measured: 60 * time.Second,
+		},
+		{
+			Name: "scale-out", About: "copies become too few, and half as many join them, cold",
+			Servers: []Servers{{Count: 20}, {Count: 10, Course: Joining(15 * time.Second)}}, Load: 0.6,
+			Measured: 24 * time.Second,
 		},
 		{
 			Name: "crashes", About: "copies crash and come back cold; calls are repeated once",
-			Servers: []Servers{{Count: 20, Course: Crashing(60 * time.Second)}}, Load: 0.5, Retries: 1,
+			Servers: []Servers{{Count: 20, Course: Crashing(time.Minute)}}, Load: 0.5, Retries: 1,
+			Measured: 24 * time.Second,
 		},
 		{
 			Name: "half-gone", About: "most copies lose half of their cores for five seconds",
@@ -136,7 +158,7 @@ func mixed() []Scenario {
 		},
 		{
 			Name: "mixed-antagonists", About: "the same with antagonists, at 110 %",
-			Servers: []Servers{{Count: 50, Course: Antagonists}}, Load: 1.1, Calls: kinds,
+			Servers: []Servers{{Count: 50, Course: antagonists}}, Load: 1.1, Calls: kinds,
 		},
 	}
 }
@@ -146,16 +168,16 @@ func sizes() []Scenario {
 	return []Scenario{
 		{
 			Name: "one-client", About: "one client, ten copies, antagonists, at 127 %",
-			Clients: 1, Servers: []Servers{{Count: 10, Course: Antagonists}}, Load: 1.27,
+			Clients: 1, Servers: []Servers{{Count: 10, Course: antagonists}}, Load: 1.27,
 			Measured: 24 * time.Second,
 		},
 		{
 			Name: "four-clients", About: "four clients, 50 copies, antagonists, at 127 %",
-			Clients: 4, Servers: []Servers{{Count: 50, Course: Antagonists}}, Load: 1.27,
+			Clients: 4, Servers: []Servers{{Count: 50, Course: antagonists}}, Load: 1.27,
 		},
 		{
 			Name: "500-clients", About: "500 clients, 50 copies, antagonists, at 127 %",
-			Clients: 500, Servers: []Servers{{Count: 50, Course: Antagonists}}, Load: 1.27,
+			Clients: 500, Servers: []Servers{{Count: 50, Course: antagonists}}, Load: 1.27,
 		},
 		{
 			Name: "1000-clients", About: "1000 clients that make a call a second each, 50 copies, one three times slower",

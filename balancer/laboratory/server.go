@@ -1,6 +1,10 @@
 package laboratory
 
-import "time"
+import (
+	"time"
+
+	"github.com/namesake-go/namesake/balancer"
+)
 
 // A server works on attempts, and knows its load.
 type server struct {
@@ -53,7 +57,7 @@ func (s *simulation) serverWakes(id, alarm int32) {
 		if !ok {
 			break
 		}
-		s.answer(a, true)
+		s.answer(a, balancer.Success)
 	}
 	server.arm(&s.queue, id)
 }
@@ -70,8 +74,12 @@ func (s *simulation) requestArrives(id int32) {
 	if a.measured {
 		s.tally.arrived(len(server.jobs))
 	}
-	if server.state.Failing || server.state.Down {
-		s.answer(id, false)
+	switch limit := server.as.Limit; {
+	case server.state.Failing || server.state.Down:
+		s.answer(id, balancer.Failure)
+		return
+	case limit > 0 && len(server.jobs) >= limit && !server.state.Silent:
+		s.answer(id, balancer.Busy)
 		return
 	}
 	a.working = true
@@ -80,11 +88,15 @@ func (s *simulation) requestArrives(id int32) {
 }
 
 // answer sends the response to an attempt on its way.
-func (s *simulation) answer(id int32, success bool) {
+func (s *simulation) answer(id int32, outcome balancer.Outcome) {
 	a := &s.attempts[id]
 	server := &s.servers[a.server]
-	a.working, a.success = false, success
-	server.stats.ended(s.now, sample{int(a.inFlight), s.now - a.arrived}, a.work/server.as.Speed/or(server.state.Speed, 1), success)
+	a.working, a.outcome = false, outcome
+	if outcome == balancer.Success {
+		server.stats.answered(s.now, sample{int(a.inFlight), s.now - a.arrived}, a.work/server.speed)
+	} else {
+		server.stats.failed(s.now)
+	}
 	report := int32(-1)
 	if s.candidate.Reports && !server.state.Down {
 		report = s.reports.add(server.report(s.now))
@@ -117,7 +129,7 @@ func (s *simulation) serverChanges(id int32) {
 		for len(server.jobs) > 0 {
 			a := server.jobs[0].id
 			server.remove(a)
-			s.answer(a, false)
+			s.answer(a, balancer.Failure)
 		}
 	}
 	server.armed = false // it may have become faster, or slower by far

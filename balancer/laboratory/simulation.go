@@ -61,12 +61,12 @@ type attempt struct {
 	generation int32 // counts the attempts that had this place
 	working    bool  // the server is at it
 	canceled   bool  // before it arrived
-	success    bool
 	measured   bool
+	outcome    balancer.Outcome
 }
 
 func newSimulation(scenario Scenario, candidate Candidate, seed uint64) *simulation {
-	seed = mix(seed) ^ hash(scenario.Name)
+	seed = mix(seed) ^ hash(scenario.streams)
 	s := &simulation{
 		scenario: scenario, candidate: candidate, seed: seed,
 		end:      scenario.Warmup + scenario.Measured,

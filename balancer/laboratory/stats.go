@@ -39,20 +39,24 @@ type sample struct {
 	latency  time.Duration
 }
 
-// ended enters the end of a call whose work would have taken so long alone.
-func (s *stats) ended(now time.Duration, call sample, service float64, success bool) {
+// answered enters a call that has been answered, and that would have taken so
+// long alone.
+func (s *stats) answered(now time.Duration, call sample, alone float64) {
 	s.fade(now)
 	s.rate += 1 / statsTau.Seconds()
-	if !success {
-		s.errors += 1 / statsTau.Seconds()
-		return
-	}
 	if s.count == 0 {
-		s.service = service
+		s.service = alone
 	}
-	s.service += (service - s.service) / 10
+	s.service += (alone - s.service) / 10
 	s.recent[s.count%len(s.recent)] = call
 	s.count++
+}
+
+// failed enters a call that has failed or been turned away.
+func (s *stats) failed(now time.Duration) {
+	s.fade(now)
+	s.rate += 1 / statsTau.Seconds()
+	s.errors += 1 / statsTau.Seconds()
 }
 
 // fade has the rates forget.

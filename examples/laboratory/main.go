@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	scenario := flags.String("scenario", "", "only scenarios that a `regexp` matches, or of a comma list of names")
 	policy := flags.String("policy", "", "only policies that a `regexp` matches, or of a comma list of names")
 	seed := flags.Uint64("seed", 1, "where chance begins; the same seed gives the same tables")
-	scale := flags.Float64("scale", 1, "measure so many times as long")
+	runs := flags.Int("runs", 1, "try each policy so many times in each scenario, each time with another seed")
 	workers := flags.Int("workers", 0, "simulations at the same time; 0 means one for each processor")
 	list := flags.Bool("list", false, "list scenarios and policies, and exit")
 	if err := flags.Parse(args); err != nil {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	start := time.Now()
 	results, err := laboratory.Run(ctx, scenarios, candidates, laboratory.Options{
-		Seed: *seed, Scale: *scale, Workers: *workers,
+		Seed: *seed, Runs: *runs, Workers: *workers,
 		Progress: func(r laboratory.Result, done, of int) {
 			fmt.Fprintf(stderr, "%4d/%d %5.1fs %s %s\n", done, of, time.Since(start).Seconds(), r.Scenario, r.Candidate)
 		},
