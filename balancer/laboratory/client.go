@@ -1,11 +1,9 @@
 package laboratory
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/namesake-go/namesake/balancer"
-	"github.com/namesake-go/namesake/discovery"
 )
 
 // epoch is what a service's clock reads when the simulation starts: such clocks
@@ -68,7 +66,9 @@ func (s *simulation) clientLearns(id int32) {
 		server := &s.servers[i]
 		switch e := c.endpoints[i]; {
 		case server.listed && e == nil:
-			c.endpoints[i] = c.newEndpoint(int32(i), server.as.Weight)
+			e = c.service.NewEndpoint(server.instance)
+			places.Of(e).server = int32(i)
+			c.endpoints[i] = e
 			if c.health != nil {
 				c.health[i].failures = 0
 			}
@@ -78,16 +78,6 @@ func (s *simulation) clientLearns(id int32) {
 		}
 	}
 	s.rebuild(c)
-}
-
-func (c *client) newEndpoint(server int32, weight uint32) *balancer.Endpoint {
-	e := c.service.NewEndpoint(discovery.Instance{
-		ID:     fmt.Sprintf("server-%05d", server),
-		Addr:   fmt.Sprintf("10.0.%d.%d:80", server/250, server%250+1),
-		Weight: weight,
-	})
-	places.Of(e).server = server
-	return e
 }
 
 // rebuild has the policy make a picker of the endpoints that there are.

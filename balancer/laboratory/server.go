@@ -1,17 +1,20 @@
 package laboratory
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/namesake-go/namesake/balancer"
+	"github.com/namesake-go/namesake/discovery"
 )
 
 // A server works on attempts, and knows its load.
 type server struct {
 	processor
-	as    Servers
-	state State
-	stats stats
+	instance discovery.Instance
+	as       Servers
+	state    State
+	stats    stats
 
 	course []Change // to come
 	listed bool     // in the registry
@@ -22,6 +25,15 @@ type server struct {
 	alarm   int32 // the number of the latest
 	alarmAt time.Duration
 	armed   bool
+}
+
+// newServer returns the server of that number, as one of a group.
+func newServer(id int, as Servers) server {
+	return server{as: as, listed: true, instance: discovery.Instance{
+		ID:     fmt.Sprintf("server-%05d", id),
+		Addr:   fmt.Sprintf("10.0.%d.%d:80", id/250, id%250+1),
+		Weight: as.Weight,
+	}}
 }
 
 func (s *server) enter(state State) {

@@ -82,7 +82,7 @@ func newSimulation(scenario Scenario, candidate Candidate, seed uint64) *simulat
 	}
 	for _, as := range scenario.Servers {
 		for nth := range as.Count {
-			server := server{as: as, listed: true}
+			server := newServer(len(s.servers), as)
 			if as.Course != nil {
 				chance := rand.New(stream(seed, "course", len(s.servers)))
 				server.course = as.Course(nth, as.Count, s.end+scenario.Deadline, chance)
