@@ -208,6 +208,7 @@ func TestWhatCannotBeRun(t *testing.T) {
 		"Load is 0":                 func(s *laboratory.Scenario) { s.Load = 0 },
 		"Clients is -1":             func(s *laboratory.Scenario) { s.Clients = -1 },
 		"Retries is -1":             func(s *laboratory.Scenario) { s.Retries = -1 },
+		"calls per second":          func(s *laboratory.Scenario) { s.Load = 1e9 },
 		"calls 0":                   func(s *laboratory.Scenario) { s.Calls = []laboratory.Calls{{Share: -1}} },
 	} {
 		s := good()

@@ -187,6 +187,10 @@ func or[T comparable](value, otherwise T) T {
 	return value
 }
 
+// maxRate is how many calls per second there may be, so that the time between
+// them does not vanish.
+const maxRate = 1e7
+
 // check reports what cannot be simulated of a scenario with its defaults.
 func (s Scenario) check() error {
 	wrong := func(what string, args ...any) error {
@@ -221,6 +225,9 @@ func (s Scenario) check() error {
 	}
 	if !(s.capacity() > 0) {
 		return wrong("no servers")
+	}
+	if s.rate() > maxRate {
+		return wrong("%.3g calls per second are more than %.3g", s.rate(), maxRate)
 	}
 	return nil
 }

@@ -38,8 +38,8 @@ func newServer(id int, as Servers) server {
 
 func (s *server) enter(state State) {
 	s.state = state
-	s.cores = s.as.Cores * or(state.Cores, 1)
-	s.speed = s.as.Speed * or(state.Speed, 1)
+	s.cores = s.as.Cores * max(0, or(state.Cores, 1))
+	s.speed = s.as.Speed * max(0, or(state.Speed, 1))
 	if state.Silent {
 		s.speed = 0
 	}
