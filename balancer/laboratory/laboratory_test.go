@@ -12,6 +12,7 @@ import (
 
 	"github.com/namesake-go/namesake/balancer"
 	"github.com/namesake-go/namesake/balancer/laboratory"
+	"github.com/namesake-go/namesake/internal/race"
 )
 
 // named returns one of the scenarios.
@@ -29,6 +30,9 @@ func named(t *testing.T, name string) laboratory.Scenario {
 // try runs all policies in one scenario and returns the results by policy.
 func try(t *testing.T, s laboratory.Scenario) map[string]laboratory.Result {
 	t.Helper()
+	if race.Enabled {
+		t.Skip("a simulation is one goroutine, and thirty times as slow under the race detector")
+	}
 	results, err := laboratory.Run(t.Context(), []laboratory.Scenario{s}, laboratory.Candidates(), laboratory.Options{Seed: 1})
 	require.NoError(t, err)
 	t.Logf("\n%s", laboratory.Table([]laboratory.Scenario{s}, results))
@@ -44,7 +48,8 @@ func try(t *testing.T, s laboratory.Scenario) map[string]laboratory.Result {
 func TestSameSeedSameTable(t *testing.T) {
 	scenarios := []laboratory.Scenario{named(t, "crashes"), named(t, "mixed-antagonists"), named(t, "fails-fast-ejected")}
 	for i := range scenarios {
-		scenarios[i].Warmup, scenarios[i].Measured = time.Second, time.Second
+		scenarios[i].Clients = 10
+		scenarios[i].Warmup, scenarios[i].Measured = 200*time.Millisecond, 800*time.Millisecond
 	}
 	candidates := laboratory.Candidates()
 	for i := range candidates {
@@ -251,10 +256,8 @@ func TestScenarios(t *testing.T) {
 	scenarios := laboratory.Scenarios()
 	for i := range scenarios {
 		assert.NotEmpty(t, scenarios[i].About, scenarios[i].Name)
-		scenarios[i].Warmup, scenarios[i].Measured = 500*time.Millisecond, 500*time.Millisecond
-		if scenarios[i].Clients > 500 {
-			scenarios[i].Clients = 500 // which saves memory under the race detector
-		}
+		scenarios[i].Warmup, scenarios[i].Measured = 200*time.Millisecond, 300*time.Millisecond
+		scenarios[i].Clients = min(scenarios[i].Clients, 100) // which saves memory under the race detector
 	}
 	done := 0
 	results, err := laboratory.Run(t.Context(), scenarios, laboratory.Candidates()[:1], laboratory.Options{

@@ -3,38 +3,53 @@ package main
 import (
 	"bytes"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/namesake-go/namesake/balancer/balancertest"
+	"github.com/namesake-go/namesake/balancer/laboratory"
 )
 
-func TestTableAndPage(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "page.html")
+func TestTable(t *testing.T) {
 	var out, progress bytes.Buffer
-	err := run(t.Context(), []string{"-scenario", "brown-out,equal-25", "-policy", "RoundRobin|least", "-html", file}, &out, &progress)
+	err := run(t.Context(), []string{"-scenario", "brown-out,three-copies", "-policy", "RoundRobin|least"}, &out, &progress)
 	require.NoError(t, err)
-	for _, text := range []string{"brown-out: four callers", "equal-25: ", "  RoundRobin ", "  leastOfThree ", "all 2 scenarios"} {
+	for _, text := range []string{"brown-out: four callers", "three-copies: ", "  RoundRobin ", "  leastOfThree ", "all 2 scenarios"} {
 		assert.Contains(t, out.String(), text)
 	}
-	assert.Equal(t, 4, strings.Count(out.String()[:strings.Index(out.String(), "all 2")], "leastOfThree")+
-		strings.Count(out.String(), "RoundRobin")-1, "a line for each policy and scenario")
+	assert.Equal(t, 3, strings.Count(out.String(), "leastOfThree"), "two scenarios, and all together")
 	assert.Contains(t, progress.String(), "4 of 4")
+}
 
-	page, err := os.ReadFile(file)
+func TestPage(t *testing.T) {
+	short := func(all []laboratory.Scenario) []laboratory.Scenario {
+		for i := range all {
+			all[i].Warmup, all[i].Measured = time.Second, time.Second
+		}
+		return all
+	}
+	two := []laboratory.Scenario{laboratory.Scenarios()[0], laboratory.Scenarios()[3]} // the second has bad copies
+	policies := candidates()[:2]
+	results, err := laboratory.Run(t.Context(), short(two), policies, laboratory.Options{})
 	require.NoError(t, err)
-	text := string(page)
-	assert.Equal(t, 2, strings.Count(text, "<details>"), "a table for each scenario")
-	assert.Equal(t, 3, strings.Count(text, `<svg class="plot"`), "marks, ramp, and the share of the bad copy")
-	assert.Equal(t, 2*2, strings.Count(text, "<title>brown-out")+strings.Count(text, "<title>equal"), "a mark for each policy and scenario")
-	assert.True(t, strings.HasSuffix(text, "</html>\n"))
+	loads, err := laboratory.Run(t.Context(), short(ramp()), policies, laboratory.Options{})
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, writePage(&b, two, policies, results, ramp(), loads))
+
+	page := b.String()
+	assert.Equal(t, 2, strings.Count(page, "<details>"), "a table for each scenario")
+	assert.Equal(t, 3, strings.Count(page, `<svg class="plot"`), "marks, ramp, and the share of the bad copies")
+	for _, s := range two {
+		assert.Equal(t, 2, strings.Count(page, "<title>"+s.Name+", "), "a mark for each policy")
+	}
+	assert.True(t, strings.HasSuffix(page, "</html>\n"))
 	for _, wrong := range []string{"NaN", "Inf", "ZgotmplZ", "http:", "https:", "<script", "%!"} {
-		assert.NotContains(t, text, wrong)
+		assert.NotContains(t, page, wrong)
 	}
 }
 
