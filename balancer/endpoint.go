@@ -23,8 +23,10 @@ type Endpoint struct {
 	service  *Service
 	instance atomic.Pointer[discovery.Instance]
 	onIdle   atomic.Pointer[func()] // set by Retire, taken by the last end
-	report   atomic.Pointer[Report]
 	attachments
+
+	report    atomic.Pointer[Report]
+	reporters atomic.Pointer[[]Reporter]
 
 	// What is read at every pick and written on every call has a cache line
 	// to itself.
@@ -130,16 +132,27 @@ func (e *Endpoint) idle() {
 
 var idled func()
 
-// addMeter has a meter told of attempts that begin from now on.
-func (e *Endpoint) addMeter(m Meter) {
+// addListeners has a value that is a Meter told of attempts that begin from now
+// on, and one that is a Reporter of reports.
+func (e *Endpoint) addListeners(v any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var meters []Meter
-	if old := e.meters.Load(); old != nil {
-		meters = slices.Clone(*old)
+	if m, ok := v.(Meter); ok {
+		e.meters.Store(withOneMore(e.meters.Load(), m))
 	}
-	meters = append(meters, m)
-	e.meters.Store(&meters)
+	if r, ok := v.(Reporter); ok {
+		e.reporters.Store(withOneMore(e.reporters.Load(), r))
+	}
+}
+
+// withOneMore returns a copy of a list, which may be nil, with one more element.
+func withOneMore[T any](list *[]T, v T) *[]T {
+	var longer []T
+	if list != nil {
+		longer = slices.Clone(*list)
+	}
+	longer = append(longer, v)
+	return &longer
 }
 
 // Latency returns the average latency of the endpoint's successful answers: a
