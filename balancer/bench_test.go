@@ -21,6 +21,9 @@ var policies = []struct {
 	{"LeastRequest", balancer.LeastRequest},
 	{"PeakEWMA", balancer.PeakEWMA},
 	{"ShortestExpectedDelay", balancer.ShortestExpectedDelay},
+	{"Prequal", balancer.Prequal(balancer.PrequalConfig{})},
+	{"C3", balancer.C3(balancer.C3Config{})},
+	{"WeightedByUtilization", balancer.WeightedByUtilization(balancer.WeightedByUtilizationConfig{})},
 }
 
 func endpoints(n int) []*balancer.Endpoint {
