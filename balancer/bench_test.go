@@ -30,10 +30,12 @@ func endpoints(n int) []*balancer.Endpoint {
 	service := new(balancer.Service)
 	es := make([]*balancer.Endpoint, n)
 	for i := range es {
-		es[i] = service.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.%d.%d:80", i/250, i%250)})
+		es[i] = service.NewEndpoint(discovery.Instance{Addr: addr(i)})
 	}
 	return es
 }
+
+func addr(i int) string { return fmt.Sprintf("10.0.%d.%d:80", i/250, i%250) }
 
 func setOf(es []*balancer.Endpoint) balancer.Set { return balancer.Set{Available: es, All: es} }
 

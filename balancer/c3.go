@@ -17,9 +17,9 @@ const (
 	// the authors' code.
 	c3Sample = 0.9
 
-	// c3Fade is how fast the score of an endpoint fades that is not confirmed,
-	// so that each is tried again in time, and c3QueueFade how fast what it said
-	// of its queue does.
+	// c3Fade is after how long half of the score of an endpoint has faded that
+	// is not confirmed, so that each is tried again in time, and c3QueueFade
+	// after how long half of what it said of its queue has.
 	c3Fade      = 10 * time.Second
 	c3QueueFade = time.Second
 )
@@ -53,8 +53,8 @@ func (c C3Config) normal() C3Config {
 // R is the latency that this client sees, 1/µ the time that the endpoint works
 // on a call ([Report].ServiceTime), and the queue what it says to have in flight
 // (Report.InFlight). The first difference is what distance and everything else
-// costs; the cube keeps queues short. The queue counts for about a second
-// after it was reported.
+// costs; the cube keeps queues short. What was reported of the queue
+// counts half after a second.
 //
 // The score is multiplied by a penalty for recent failures, which are never
 // samples of a latency: to the original, an endpoint that fails at once has no
@@ -122,7 +122,11 @@ var ranks = NewKey[ranked]()
 
 // score is the endpoint's, by the formula above.
 func (r *ranked) score(inFlight int64, clients int, now uint32) float64 {
-	queue := unpack(r.queue.Load()).at(now, c3QueueFade)
+	var queue float64
+	if word := r.queue.Load(); word != 0 {
+		told := unpack(word)
+		queue = float64(told.value) * fade(told.age(now), c3QueueFade)
+	}
 	penalty := r.penalty.factor(now)
 	measured := unpack(r.latency.Load())
 	latency, left := float64(measured.value), 1.
@@ -132,7 +136,7 @@ func (r *ranked) score(inFlight int64, clients int, now uint32) float64 {
 		}
 		latency = unmeasured
 	} else {
-		left = measured.left(now, c3Fade)
+		left = fade(measured.age(now), c3Fade)
 	}
 	service := float64(unpack(r.service.Load()).value)
 	if service == 0 {
@@ -141,6 +145,10 @@ func (r *ranked) score(inFlight int64, clients int, now uint32) float64 {
 	q := 1 + float64(inFlight)*float64(clients) + queue
 	return (max(0, latency-service) + q*q*q*service) * left * penalty
 }
+
+// fade returns what is left of something after a time, half of it after tau. It
+// is cheaper than an exponential, and picks need it.
+func fade(age, tau time.Duration) float64 { return float64(tau) / float64(tau+age) }
 
 // Begin does nothing.
 func (r *ranked) Begin(Attempt) {}
