@@ -18,6 +18,9 @@ const trialPatience = time.Second
 
 // choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Trial, err error) {
+	if p := c.service.prober; p != nil {
+		p.saw(c.req.URL)
+	}
 	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now()}
 	if len(c.tried) == 0 && len(v.trials) > 0 {
 		if l, a, trial, ok := c.takeTrial(v, info); ok {
