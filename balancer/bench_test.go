@@ -30,16 +30,21 @@ var policies = []struct {
 	{"WeightedRoundRobin", balancer.WeightedRoundRobin},
 	{"LeastRequestOf4", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: 4})},
 	{"LeastRequestOfAll", balancer.LeastRequestOf(balancer.LeastRequestConfig{Choices: -1})},
+	{"Prequal", balancer.Prequal(balancer.PrequalConfig{})},
+	{"C3", balancer.C3(balancer.C3Config{})},
+	{"WeightedByUtilization", balancer.WeightedByUtilization(balancer.WeightedByUtilizationConfig{})},
 }
 
 func endpoints(n int) []*balancer.Endpoint {
 	service := new(balancer.Service)
 	es := make([]*balancer.Endpoint, n)
 	for i := range es {
-		es[i] = service.NewEndpoint(discovery.Instance{Addr: fmt.Sprintf("10.0.%d.%d:80", i/250, i%250)})
+		es[i] = service.NewEndpoint(discovery.Instance{Addr: addr(i)})
 	}
 	return es
 }
+
+func addr(i int) string { return fmt.Sprintf("10.0.%d.%d:80", i/250, i%250) }
 
 func setOf(es []*balancer.Endpoint) balancer.Set { return balancer.Set{Available: es, All: es} }
 

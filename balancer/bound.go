@@ -96,7 +96,7 @@ func (b *bound) leastLoaded(tried []*Endpoint) (least *Endpoint) {
 		if slices.Contains(tried, e) {
 			continue
 		}
-		if least == nil || lessLoaded(e, least) {
+		if least == nil || lessLoaded(e, least, 1) {
 			least = e
 		}
 	}
@@ -130,9 +130,6 @@ var (
 
 // Begin adds one.
 func (*flight) Begin(a Attempt) { tallies.OfService(a.endpoint.service).inFlight.Add(1) }
-
-// Observe does nothing: the attempt goes on.
-func (*flight) Observe(Attempt, Observation) {}
 
 // End takes it away.
 func (*flight) End(a Attempt) { tallies.OfService(a.endpoint.service).inFlight.Add(-1) }

@@ -94,6 +94,48 @@ func (c *chooser) shuffled() []*Endpoint {
 	return es
 }
 
+// maxSeveral is the most that several draws.
+const maxSeveral = 16
+
+// several fills indexes, of maxSeveral at most, with those of different random
+// endpoints that have not been tried, and returns as many as there are: each
+// order of each choice with the same probability. If none is left, it draws from
+// the tried ones.
+func (c *chooser) several(tried []*Endpoint, indexes []int) []int {
+	n := len(c.endpoints)
+	left := n
+	if len(tried) > 0 {
+		if left = untried(c.endpoints, tried); left == 0 {
+			left, tried = n, nil
+		}
+	}
+	k := min(len(indexes), left)
+	indexes = indexes[:k]
+	if left > 2*k { // most draws are new
+		for i := range k {
+			for {
+				if indexes[i] = c.one(tried); !slices.Contains(indexes[:i], indexes[i]) {
+					break
+				}
+			}
+		}
+		return indexes
+	}
+	var order [2 * maxSeveral]int
+	for i := range left {
+		order[i] = i
+	}
+	for i := range k { // Fisher and Yates, as far as needed
+		j := i + c.service.IntN(left-i)
+		order[i], order[j] = order[j], order[i]
+		indexes[i] = order[i]
+		if len(tried) > 0 {
+			indexes[i] = nth(c.endpoints, tried, order[i])
+		}
+	}
+	return indexes
+}
+
 func untried(endpoints, tried []*Endpoint) (n int) {
 	for _, e := range endpoints {
 		if !slices.Contains(tried, e) {

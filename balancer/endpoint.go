@@ -22,8 +22,10 @@ type Endpoint struct {
 	service  *Service
 	instance atomic.Pointer[discovery.Instance]
 	onIdle   atomic.Pointer[func()] // set by Retire, taken by the last end
-	report   atomic.Pointer[Report]
 	attachments
+
+	report    atomic.Pointer[Report]
+	reporters atomic.Pointer[[]Reporter]
 
 	// What is read at every pick and written on every call has a cache line
 	// to itself.

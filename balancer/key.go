@@ -6,8 +6,8 @@ import "slices"
 // for state that must survive changes of the set. Make one with [NewKey] in a
 // package variable; T is usually a struct of atomics.
 //
-// If *T is a [Meter] or a [Reporter], a value on an endpoint is told of every attempt or
-// report there.
+// If *T is a [Meter], a value on an endpoint is told of every attempt there; if
+// it is a [Reporter], of every report.
 type Key[T any] struct{ _ byte } // not empty: keys are told apart by address
 
 // NewKey returns a key that is different from all others.
@@ -22,7 +22,7 @@ func (k *Key[T]) Of(e *Endpoint) *T {
 	}
 	v, added := k.attach(&e.attachments)
 	if added {
-		e.addMeter(v)
+		e.addListeners(v)
 	}
 	return v
 }

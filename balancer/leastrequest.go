@@ -116,11 +116,11 @@ func lessLoaded(a, b *Endpoint, bias float64) bool {
 	if bias == 1 {
 		return (a.InFlight()+1)*int64(b.Weight()) < (b.InFlight()+1)*int64(a.Weight())
 	}
-	return load(a, bias) < load(b, bias)
+	return loadOf(a, bias) < loadOf(b, bias)
 }
 
-// load returns (in flight + 1)^bias / weight.
-func load(e *Endpoint, bias float64) float64 {
+// loadOf returns (in flight + 1)^bias / weight.
+func loadOf(e *Endpoint, bias float64) float64 {
 	n := float64(e.InFlight() + 1)
 	if bias != 1 {
 		n = math.Pow(n, bias)
@@ -190,7 +190,7 @@ type contest struct {
 // enter compares one more. Of several that are as good, the last one wins with
 // a probability of one in their number, and so each with the same.
 func (c *contest) enter(e *Endpoint) {
-	switch l := load(e, c.bias); {
+	switch l := loadOf(e, c.bias); {
 	case c.best == nil || l < c.load:
 		c.best, c.load, c.ties = e, l, 1
 	case l == c.load:
@@ -204,5 +204,5 @@ func (c *contest) enter(e *Endpoint) {
 // roll returns a random number below n.
 func (c *contest) roll(n int) int {
 	c.chance += golden
-	return scale(mix64(c.chance)>>32, n)
+	return scale(mix(c.chance)>>32, n)
 }

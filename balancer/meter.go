@@ -40,27 +40,35 @@ type meters struct {
 	end     []endMeter
 }
 
-// addMeter has v told of attempts that begin from now on, if it is a meter.
-func (e *Endpoint) addMeter(v any) {
+// addListeners has v told of attempts that begin from now on, if it is a meter,
+// and of reports, if it is a reporter.
+func (e *Endpoint) addListeners(v any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var m meters
 	if old := e.meters.Load(); old != nil {
-		m = meters{slices.Clone(old.begin), slices.Clone(old.observe), slices.Clone(old.end)}
+		m = *old
 	}
-	begin, begins := v.(beginMeter)
-	observe, observes := v.(observeMeter)
-	end, ends := v.(endMeter)
-	if begins {
-		m.begin = append(m.begin, begin)
-	}
-	if observes {
-		m.observe = append(m.observe, observe)
-	}
-	if ends {
-		m.end = append(m.end, end)
-	}
+	begins := addTo(&m.begin, v)
+	observes := addTo(&m.observe, v)
+	ends := addTo(&m.end, v)
 	if begins || observes || ends {
 		e.meters.Store(&m)
 	}
+	var reporters []Reporter
+	if old := e.reporters.Load(); old != nil {
+		reporters = *old
+	}
+	if addTo(&reporters, v) {
+		e.reporters.Store(&reporters)
+	}
+}
+
+// addTo replaces a list by a longer copy if v belongs into it.
+func addTo[T any](list *[]T, v any) bool {
+	t, ok := v.(T)
+	if ok {
+		*list = append(slices.Clip(*list), t)
+	}
+	return ok
 }

@@ -46,7 +46,7 @@ func Priorities(cfg PriorityConfig, next Policy) Policy {
 			counts[i] = level{uint64(len(l.Available)), uint64(max(len(l.All), len(l.Available)))}
 		}
 		loads := loadsOf(counts, percent)
-		p := &split{service: set.Available[0].service, salt: hash64("priority")}
+		p := &split{service: set.Available[0].service, salt: hashOf("priority")}
 		for i, l := range levels {
 			p.add(float64(loads[i]), l.Set, next)
 		}

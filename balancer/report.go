@@ -26,32 +26,44 @@ type Report struct {
 	// turn.
 	ServiceTime time.Duration
 
-	// Probed says that it was asked for, and did not come with a response.
+	// Probed says that it was asked for, and did not come with a response. A
+	// report that is Probed and says nothing else is the news that the endpoint
+	// has not answered.
 	Probed bool
 }
 
-// A Reporter wants to know of reports. A [Key] whose *T is one makes one for
-// each endpoint.
-type Reporter interface {
-	// Report: the endpoint has said something of its load.
-	Report(r Report)
+// empty reports whether r says nothing.
+func (r *Report) empty() bool {
+	return r.Utilization <= 0 && r.Rate <= 0 && r.Errors <= 0 && !r.HasInFlight && r.Latency <= 0 && r.ServiceTime <= 0
 }
 
-// Report takes note of what the endpoint says of itself. It allocates.
+// A Reporter wants to know of reports. A [Key] of a type that implements it is
+// told of those of each endpoint that has a value, from many goroutines at once.
+// It may lock and allocate, but not for long: a report that comes with a
+// response is entered on the way of the call.
+type Reporter interface {
+	// Report: the endpoint has said something of its load.
+	Report(e *Endpoint, r Report)
+}
+
+// Report takes note of what the endpoint says of itself. A report that says
+// nothing takes back what was said before. It allocates.
 func (e *Endpoint) Report(r Report) {
 	if r.At == 0 {
 		r.At = e.service.Now()
 	}
-	e.report.Store(&r)
-	if values := e.values.Load(); values != nil {
-		for _, v := range *values {
-			if reporter, ok := v.value.(Reporter); ok {
-				reporter.Report(r)
-			}
+	if r.empty() {
+		e.report.Store(nil)
+	} else {
+		e.report.Store(&r)
+	}
+	if reporters := e.reporters.Load(); reporters != nil {
+		for _, to := range *reporters {
+			to.Report(e, r)
 		}
 	}
 }
 
-// LastReport returns the latest report, or nil if there has been none. It must
-// not be modified.
+// LastReport returns the latest report, or nil if there has been none or it was
+// taken back. It must not be modified.
 func (e *Endpoint) LastReport() *Report { return e.report.Load() }

@@ -99,9 +99,9 @@ func shuffledLot(clients, endpoints uint64) [lot]uint64 {
 	for i := range order {
 		order[i] = uint64(i)
 	}
-	state := mix64(clients+golden) ^ endpoints
+	state := mix(clients+golden) ^ endpoints
 	for i := lot - 1; i > 0; i-- { // Fisher and Yates
-		state = mix64(state + golden)
+		state = mix(state + golden)
 		j := scale(state>>32, i+1)
 		order[i], order[j] = order[j], order[i]
 	}

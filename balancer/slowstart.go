@@ -114,7 +114,7 @@ func (p *slowStart) Pick(info PickInfo) (*Endpoint, error) {
 	return other, nil
 }
 
-var startSalt = hash64("slow start")
+var startSalt = hashOf("slow start")
 
 // share returns what part of its calls an endpoint of that age gets.
 func (cfg *SlowStartConfig) share(age time.Duration) float64 {

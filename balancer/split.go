@@ -220,7 +220,7 @@ func chance(service *Service, key string, salt uint64) float64 {
 	if key == "" {
 		return service.Float64()
 	}
-	return float64(mix64(hash64(key)^salt)>>11) / (1 << 53)
+	return float64(mix(hashOf(key)^salt)>>11) / (1 << 53)
 }
 
 // mustPolicy panics if a wrapper is given nothing to wrap.

@@ -153,7 +153,7 @@ func strideEntries(weight, mean float64) int {
 
 // known returns the weight, or the mean if it is unknown.
 func known(weight, mean float64) float64 {
-	if weight > 0 && weight <= math.MaxFloat64 {
+	if positive(weight) {
 		return weight
 	}
 	return mean
@@ -173,3 +173,6 @@ func meanOfKnown(weights []float64) float64 {
 	}
 	return sum / float64(n)
 }
+
+// positive reports whether x is a number greater than 0, and finite.
+func positive(x float64) bool { return x > 0 && x <= math.MaxFloat64 }

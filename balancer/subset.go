@@ -53,14 +53,14 @@ func Subset(cfg SubsetConfig, next Policy) Policy {
 		if len(set.Available) == 0 || len(all) <= cfg.Size {
 			return next(set)
 		}
-		client := hash64(cfg.Client)
+		client := hashOf(cfg.Client)
 		if cfg.Client == "" {
 			service := set.Available[0].service
 			client = identities.OfService(service).of(service)
 		}
 		ranks := make([]uint64, len(all))
 		for i, e := range all {
-			ranks[i] = mix64(client ^ hash64(e.Key()))
+			ranks[i] = mix(client ^ hashOf(e.Key()))
 		}
 		return subset(set, ranks, cfg.Size, next)
 	}
@@ -135,25 +135,4 @@ func nth64(numbers []uint64, n int) uint64 {
 		}
 	}
 	return numbers[0]
-}
-
-// golden is what SplitMix64 counts up by: 2^64 over the golden ratio, odd.
-const golden = 0x9e3779b97f4a7c15
-
-// hash64 returns a hash that is the same everywhere: FNV-1a, which is quick for
-// short strings, and then mixed, as its upper bits differ too little.
-func hash64(s string) uint64 {
-	h := uint64(0xcbf29ce484222325)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 0x100000001b3
-	}
-	return mix64(h)
-}
-
-// mix64 makes each bit of a number depend on all of them. It is the finalizer
-// of SplitMix64 (Steele, Lea, Flood, 2014), a bijection.
-func mix64(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }

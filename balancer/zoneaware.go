@@ -78,7 +78,7 @@ func ZoneAware(cfg ZoneConfig, next Policy) Policy {
 		cfg.MinEndpoints = DefaultMinEndpoints
 	}
 	cfg.Overprovisioning = overprovisioning(cfg.Overprovisioning)
-	salt := hash64("zone " + cfg.Zone)
+	salt := hashOf("zone " + cfg.Zone)
 	return func(set Set) Picker {
 		available := len(set.Available)
 		if available == 0 || cfg.Zone == "" || available < cfg.MinEndpoints ||

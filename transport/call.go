@@ -206,6 +206,9 @@ func (c *call) attempt(v *view) (r result) {
 	} else {
 		outcome, r.repeat, r.retryAfter = classifyResponse(resp)
 		r.resp = resp
+		if c.service.cfg.loadReports {
+			l.takeReport(resp, a.Start()+latency)
+		}
 	}
 	// The trial ends with the header: a body that is never closed must not
 	// keep the breaker waiting.

@@ -24,6 +24,10 @@ type link struct {
 	state    resilience.State // when the view was built; guarded by service.mu
 	ejected  bool             // in the view; guarded by service.mu
 	halfOpen atomic.Int64     // when the breaker became half-open, by the clock of service.balancer
+
+	gone       atomic.Bool // retired
+	probing    atomic.Bool // a probe is under way
+	oddReports atomic.Bool // one that makes no sense has been logged
 }
 
 var links = balancer.NewKey[link]()
@@ -66,6 +70,7 @@ func (l *link) warmUp() {
 // connections that were, which net/http does not close by itself as it does
 // the others.
 func (l *link) retire() {
+	l.gone.Store(true)
 	l.breaker.Close()
 	if l.pool == nil {
 		l.endpoint.Retire(nil)

@@ -83,6 +83,8 @@ type serviceConfig struct {
 	tls            *tls.Config
 	protocols      *http.Protocols
 	pool           PoolConfig
+	loadReports    bool
+	probes         *ProbeConfig
 }
 
 type option func(*config)
@@ -234,6 +236,36 @@ func WithProtocols(p http.Protocols) ServiceOption {
 // WithPool sets how connections are kept. The zero value means the defaults.
 func WithPool(cfg PoolConfig) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.pool = cfg })
+}
+
+// WithLoadReports takes what endpoints say of their load in the header
+// Endpoint-Load-Metrics of their responses (an ORCA load report, as Envoy and
+// gRPC have it) for policies that want to know, such as [balancer.C3] and
+// [balancer.WeightedByUtilization]. Package serve has the other side. The header
+// is taken out of the response: it is not meant for those to whom a caller may
+// pass that on. What makes no sense is ignored and logged once for each
+// endpoint; it never fails a call. Without this option, the default, the header
+// is left alone.
+//
+// A report is a list or JSON, of 4 KiB and 16 named metrics at most. Of the
+// named ones three are used, those that package serve sends: rif, latency_ms and
+// service_time_ms. The binary form is not read.
+func WithLoadReports() ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.loadReports = true })
+}
+
+// WithProbes lets a policy ask endpoints for their load before it picks, as
+// [balancer.Prequal] does; with one that does not ask, nothing is probed. A probe
+// is a GET with the service's name as the host, over the endpoint's own
+// connections, or the base that is used in their place. Its answer must have a
+// status of 2xx and a report as in [WithLoadReports], which need not be given.
+// Package serve has the other side.
+//
+// Probes are no attempts: they count neither as an endpoint's load nor for or
+// against its health, and hooks do not hear of them. One that fails says that
+// nothing is known of the endpoint. Close ends them.
+func WithProbes(cfg ProbeConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.probes = &cfg })
 }
 
 // WithEndpointBase has a function make what sends the attempts to one endpoint:

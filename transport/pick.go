@@ -25,6 +25,9 @@ const (
 // choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Trial, err error) {
 	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now(), Key: c.affinity.key, Class: c.affinity.class}
+	if p := c.service.prober; p != nil {
+		p.saw(c.req.URL)
+	}
 	if len(c.tried) == 0 && len(v.trials) > 0 {
 		if l, a, trial, ok := c.takeTrial(v, info); ok {
 			return l, a, trial, nil

@@ -30,6 +30,7 @@ type service struct {
 	cfg       *serviceConfig
 	retry     *resilience.Retry
 	balancer  *balancer.Service // and its clock, by which all is measured
+	prober    *prober           // or nil
 
 	view   atomic.Pointer[view] // what calls look at; nil before the first answer
 	ready  chan struct{}        // closed when view is set
@@ -51,15 +52,21 @@ type service struct {
 
 func newService(t *Transport, name string) *service {
 	cfg := t.cfg.service(name)
-	return &service{
+	s := &service{
 		name:      name,
 		transport: t,
 		cfg:       cfg,
 		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget)),
-		balancer:  balancer.NewService(balancer.ServiceConfig{}),
 		ready:     make(chan struct{}),
 		endpoints: make(map[string]*balancer.Endpoint),
 	}
+	var shared balancer.ServiceConfig
+	if cfg.probes != nil {
+		s.prober = newProber(s, *cfg.probes)
+		shared.Probe = s.prober.probe
+	}
+	s.balancer = balancer.NewService(shared)
+	return s
 }
 
 // watch follows the registry until the Transport is closed, or until the name

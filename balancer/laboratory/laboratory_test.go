@@ -196,10 +196,7 @@ func TestReports(t *testing.T) {
 // A listener hands on what it hears.
 type listener struct{ hear func(balancer.Report) }
 
-func (l *listener) Begin(balancer.Attempt)                         {}
-func (l *listener) Observe(balancer.Attempt, balancer.Observation) {}
-func (l *listener) End(balancer.Attempt)                           {}
-func (l *listener) Report(r balancer.Report)                       { l.hear(r) }
+func (l *listener) Report(_ *balancer.Endpoint, r balancer.Report) { l.hear(r) }
 
 func TestWhatCannotBeRun(t *testing.T) {
 	good := func() laboratory.Scenario {

@@ -11,18 +11,23 @@ import (
 )
 
 // A diary keeps what a meter is told.
-type diary struct{ entries []balancer.Observation }
+type diary struct{ entries []observation }
 
-func (d *diary) Begin(balancer.Attempt) {}
-func (d *diary) End(balancer.Attempt)   {}
-func (d *diary) Observe(_ balancer.Attempt, o balancer.Observation) {
-	d.entries = append(d.entries, o)
+// An observation is how an attempt went.
+type observation struct {
+	Outcome balancer.Outcome
+	Latency time.Duration
+	Now     time.Duration
+}
+
+func (d *diary) Observe(a balancer.Attempt, outcome balancer.Outcome, now time.Duration) {
+	d.entries = append(d.entries, observation{outcome, now - a.Start(), now})
 }
 
 var diaries = balancer.NewKey[diary]()
 
 // simulate runs a scenario and returns what was observed on each server.
-func simulate(t *testing.T, s Scenario) (sim *simulation, observed [][]balancer.Observation) {
+func simulate(t *testing.T, s Scenario) (sim *simulation, observed [][]observation) {
 	t.Helper()
 	s.Name, s.Clients = "test", 1
 	s = s.withDefaults()
@@ -76,7 +81,7 @@ func TestOutcomes(t *testing.T) {
 		assertRoundTrip(t, o.Latency)
 	}
 	for _, o := range observed[3] {
-		assert.Equal(t, balancer.Observation{Outcome: balancer.Ignored, Latency: 2 * time.Second, Now: o.Now}, o)
+		assert.Equal(t, observation{Outcome: balancer.Ignored, Latency: 2 * time.Second, Now: o.Now}, o)
 	}
 	busy := 0
 	for _, o := range observed[4] { // one at a time meets its deadline

@@ -37,10 +37,10 @@ func TestMeanOfMM1(t *testing.T) {
 // A book counts what an endpoint's meter is told.
 type book struct{ begun, observed, twice, ended, reports atomic.Int64 }
 
-func (b *book) Begin(balancer.Attempt)   { b.begun.Add(1) }
-func (b *book) End(balancer.Attempt)     { b.ended.Add(1) }
-func (b *book) Report(r balancer.Report) { b.reports.Add(1) }
-func (b *book) Observe(a balancer.Attempt, _ balancer.Observation) {
+func (b *book) Begin(balancer.Attempt)                     { b.begun.Add(1) }
+func (b *book) End(balancer.Attempt)                       { b.ended.Add(1) }
+func (b *book) Report(*balancer.Endpoint, balancer.Report) { b.reports.Add(1) }
+func (b *book) Observe(a balancer.Attempt, _ balancer.Outcome, _ time.Duration) {
 	b.observed.Add(1)
 	if a.Answered() {
 		b.twice.Add(1)
