@@ -13,9 +13,12 @@ const (
 	// utilization.
 	statsTau = 3 * time.Second
 
-	// enough is of how many samples the latency of a server is the median, as
-	// far as there are that many.
-	enough = 7
+	// kept is how many samples there are for each number in flight, and of how
+	// many at least the latency is the median, as far as there are that many.
+	kept = 5
+
+	// highest is where these numbers end: above, they are taken together.
+	highest = 1023
 )
 
 // stats are what a server knows of its load besides what it works on.
@@ -28,8 +31,15 @@ type stats struct {
 	errors      float64       // per second
 	service     float64       // ns
 
-	recent [64]sample
-	count  int // of samples, ever
+	levels []level // by the number of others that a call met
+	count  int     // of samples, ever
+}
+
+// A level is what calls took that met the same number of others: the latest of
+// them.
+type level struct {
+	recent [kept]time.Duration
+	count  int // ever
 }
 
 // A sample is an answered call: how many others there were when it arrived, and
@@ -48,7 +58,13 @@ func (s *stats) answered(now time.Duration, call sample, alone float64) {
 		s.service = alone
 	}
 	s.service += (alone - s.service) / 10
-	s.recent[s.count%len(s.recent)] = call
+	at := min(call.inFlight, highest)
+	for len(s.levels) <= at {
+		s.levels = append(s.levels, level{})
+	}
+	l := &s.levels[at]
+	l.recent[l.count%kept] = call.latency
+	l.count++
 	s.count++
 }
 
@@ -96,26 +112,30 @@ func (s *server) report(now time.Duration) balancer.Report {
 }
 
 // latency is how long a call would take that arrived now: the median of the
-// latest that found about as many others. Those that found exactly as many
-// come first, then those one off, two, four, and so on.
+// latest that met as many others. If these are not enough, those that met one
+// more or less count as well, and so on.
 func (s *stats) latency(inFlight int) time.Duration {
-	n := min(s.count, len(s.recent))
-	var near [enough]time.Duration
-	for off := 0; ; off = max(1, 2*off) {
-		found := 0
-		for i := 1; i <= n && found < enough; i++ {
-			r := &s.recent[(s.count-i)%len(s.recent)]
-			if d := r.inFlight - inFlight; d <= off && d >= -off {
-				near[found] = r.latency
-				found++
-			}
-		}
-		if found == min(n, enough) { // all of them, at the latest
-			if found == 0 {
-				return 0
-			}
-			slices.Sort(near[:found])
-			return near[found/2]
+	if s.count == 0 {
+		return 0
+	}
+	var space [3 * kept]time.Duration
+	near := space[:0]
+	at := min(inFlight, highest)
+	for off := 0; len(near) < kept && (at-off >= 0 || at+off < len(s.levels)); off++ {
+		near = s.take(near, at-off)
+		if off > 0 {
+			near = s.take(near, at+off)
 		}
 	}
+	slices.Sort(near)
+	return near[len(near)/2]
+}
+
+// take adds the samples of a level, if there is such a level.
+func (s *stats) take(near []time.Duration, at int) []time.Duration {
+	if at < 0 || at >= len(s.levels) {
+		return near
+	}
+	l := &s.levels[at]
+	return append(near, l.recent[:min(l.count, kept)]...)
 }

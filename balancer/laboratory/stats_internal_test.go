@@ -22,10 +22,13 @@ func TestLatencyForAsManyInFlight(t *testing.T) {
 	assert.Equal(t, time.Duration(10), s.latency(0))
 	assert.Equal(t, time.Duration(40), s.latency(4))
 	assert.Equal(t, time.Duration(40), s.latency(100))
-	for range 4 {
+	for range 3 {
 		s.answered(0, sample{inFlight: 4, latency: 400}, 1)
 	}
 	assert.Equal(t, time.Duration(400), s.latency(4), "the latest count")
+	assert.Equal(t, time.Duration(10), s.latency(1), "others do not")
+	s.answered(0, sample{inFlight: 5000, latency: 5}, 1)
+	assert.Equal(t, time.Duration(400), s.latency(1000), "the nearest there are")
 }
 
 // A server that uses three of its two cores, because it may, and answers ten
