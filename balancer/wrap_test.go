@@ -118,9 +118,9 @@ func TestWrappersKeepTheirPromisesAcrossGroups(t *testing.T) {
 						for range len(all) + 2 {
 							e, err := p.Pick(info)
 							require.NoError(t, err)
-							require.Contains(t, set.Available, e)
+							require.True(t, slices.Contains(set.Available, e))
 							if len(info.Tried) < len(set.Available) {
-								require.NotContains(t, info.Tried, e, "%d of %d tried", len(info.Tried), len(set.Available))
+								require.False(t, slices.Contains(info.Tried, e), "%d of %d tried", len(info.Tried), len(set.Available))
 							}
 							info.Tried = append(info.Tried, e)
 						}

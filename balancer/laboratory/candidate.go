@@ -25,8 +25,11 @@ func Candidates() []Candidate {
 	return []Candidate{
 		{Name: "Random", Policy: balancer.Random},
 		{Name: "RoundRobin", Policy: balancer.RoundRobin},
+		{Name: "WeightedByUtilization", Policy: balancer.WeightedByUtilization(balancer.WeightedByUtilizationConfig{}), Reports: true},
 		{Name: "LeastRequest", Policy: balancer.LeastRequest},
 		{Name: "PeakEWMA", Policy: balancer.PeakEWMA},
+		{Name: "C3", Policy: balancer.C3(balancer.C3Config{}), Reports: true},
+		{Name: "Prequal", Policy: balancer.Prequal(balancer.PrequalConfig{}), Probes: true},
 		{Name: "ShortestExpectedDelay", Policy: balancer.ShortestExpectedDelay},
 		{Name: "ShortestExpectedDelay+classes", Policy: balancer.ShortestExpectedDelay, Classes: true},
 	}
