@@ -154,8 +154,9 @@ const fadeRate = float64(time.Millisecond) / float64(fadeTau)
 func grown(x float64) float64 { return 1 + x*(1+x/2*(1+x/3*(1+x/4))) }
 
 // expected returns when a call would be over that is given to the endpoint now,
-// in ns from now.
-func (d *delay) expected(m *moment) float64 {
+// in ns from now. Share is what a call in flight weighs there: less where the
+// registry gives the endpoint more weight.
+func (d *delay) expected(m *moment, share float64) float64 {
 	load := d.load.Load()
 	waiting := load&waitingMask != 0
 	var one float64 // call of unit cost on an idle endpoint
@@ -174,7 +175,7 @@ func (d *delay) expected(m *moment) float64 {
 	if d.penalty.any() {
 		one *= d.penalty.factor(m.stamp)
 	}
-	all := one * (float64(load>>waitingBits) + m.cost) * (1. / Unit)
+	all := one * (float64(load>>waitingBits)*share + m.cost) * (1. / Unit)
 	if waiting {
 		if stuck := float64(int64(m.now) - d.progress.Load()); stuck > all {
 			return stuck

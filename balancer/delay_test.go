@@ -44,7 +44,7 @@ func (d *delayed) observe(outcome Outcome, latency time.Duration) {
 func (d *delayed) expected() float64 { return d.expectedOf(Unit) }
 
 func (d *delayed) expectedOf(cost float64) float64 {
-	return d.delay.expected(&moment{now: d.now, stamp: stamp(d.now), mean: 50e6, cost: cost}) / 1e6
+	return d.delay.expected(&moment{now: d.now, stamp: stamp(d.now), mean: 50e6, cost: cost}, 1) / 1e6
 }
 
 const exact = 1e-4 // as float32 is, in milliseconds

@@ -32,7 +32,7 @@ const (
 // expected to be answered first, by what this client has seen, and asks nothing
 // of the servers:
 //
-//	latency · penalty · (in flight + 1) / weight
+//	latency · penalty · (in flight / weight + 1)
 //
 // The latency is the geometric average of an endpoint's successful answers over
 // some three seconds. Four corrections keep it honest:
@@ -48,7 +48,10 @@ const (
 //     answered. It must be ten times better than the rest before that.
 //
 // Each expectation is stretched by up to 5 % at random, since clients that all
-// ran after the least would meet there.
+// ran after the least would meet there. It is more for an endpoint of less than
+// the mean weight and less for one of more, so that endpoints which are alike get
+// shares by their weights. (Weights count no further: what an endpoint can do, its
+// latency says. For shares that are exact use [WeightedRoundRobin].)
 //
 // Up to 64 endpoints are all looked at, which is what makes this rule better
 // than those that look at two. Of more, 24 are drawn at random and compared with
@@ -132,7 +135,7 @@ type shortest struct {
 type candidate struct {
 	endpoint *Endpoint
 	delay    *delay
-	scale    float64 // the mean weight over the endpoint's
+	share    float64 // the mean weight over the endpoint's
 }
 
 func (p *shortest) Pick(info PickInfo) (*Endpoint, error) {
@@ -157,10 +160,11 @@ func (p *shortest) Pick(info PickInfo) (*Endpoint, error) {
 // linear congruential generator, of which the upper bits are used.
 type dice uint64
 
-// stretch returns a factor from 1 to 1+jitter.
-func (d *dice) stretch() float64 {
+// stretch returns a factor from 1 to 1+jitter·share: of those that are alike,
+// each is the least with a probability in proportion to its weight, or nearly.
+func (d *dice) stretch(share float64) float64 {
 	*d = *d*6364136223846793005 + 1442695040888963407
-	return 1 + float64(uint32(*d>>40))*(jitter/(1<<24))
+	return 1 + share*float64(uint32(*d>>40))*(jitter/(1<<24))
 }
 
 // amongAll compares all endpoints.
@@ -170,7 +174,7 @@ func (p *shortest) amongAll(m *moment, tried []*Endpoint) *Endpoint {
 	least := math.Inf(1)
 	for i := range p.candidates {
 		c := &p.candidates[i]
-		delay := c.delay.expected(m) * c.scale * dice.stretch()
+		delay := c.delay.expected(m, c.share) * dice.stretch(c.share)
 		if delay < least && (len(tried) == 0 || !slices.Contains(tried, c.endpoint)) {
 			least, best = delay, c.endpoint
 		}
@@ -190,7 +194,7 @@ func (p *shortest) amongSome(m *moment, tried []*Endpoint) *Endpoint {
 	i, stride := scale(r>>32, n), 1+scale(r&math.MaxUint32, n/drawn) // no endpoint twice
 	best, least := -1, math.Inf(1)
 	for range drawn {
-		if delay := p.expected(m, i, tried) * dice.stretch(); delay < least {
+		if delay := p.expected(m, i, tried, &dice); delay < least {
 			best, least = i, delay
 		}
 		if i += stride; i >= n {
@@ -203,7 +207,7 @@ func (p *shortest) amongSome(m *moment, tried []*Endpoint) *Endpoint {
 	for k := range p.remembered {
 		i := int(p.remembered[k].Load())
 		known = known || i == newBest
-		delay := p.expected(m, i, tried) * dice.stretch()
+		delay := p.expected(m, i, tried, &dice)
 		if delay < least {
 			best, least = i, delay
 		}
@@ -221,10 +225,10 @@ func (p *shortest) amongSome(m *moment, tried []*Endpoint) *Endpoint {
 }
 
 // expected is infinite for an endpoint that has been tried.
-func (p *shortest) expected(m *moment, i int, tried []*Endpoint) float64 {
+func (p *shortest) expected(m *moment, i int, tried []*Endpoint, dice *dice) float64 {
 	c := &p.candidates[i]
 	if len(tried) > 0 && slices.Contains(tried, c.endpoint) {
 		return math.Inf(1)
 	}
-	return c.delay.expected(m) * c.scale
+	return c.delay.expected(m, c.share) * dice.stretch(c.share)
 }

@@ -111,7 +111,8 @@ func TestShortestExpectedDelayBeforeAnythingIsKnown(t *testing.T) {
 	}
 }
 
-func TestShortestExpectedDelayDividesByTheWeight(t *testing.T) {
+// Weights decide between equals, and how much a call in flight is.
+func TestShortestExpectedDelayOfWeights(t *testing.T) {
 	w := newWorld()
 	light := w.service.NewEndpoint(discovery.Instance{Addr: "light:80", Weight: 1})
 	heavy := w.service.NewEndpoint(discovery.Instance{Addr: "heavy:80", Weight: 3})
@@ -123,11 +124,34 @@ func TestShortestExpectedDelayDividesByTheWeight(t *testing.T) {
 	for _, c := range []struct {
 		light, heavy int // more in flight
 		want         float64
-	}{{0, 0, 1}, {0, 2, 0.5}, {0, 1, 0}, {1, 0, 1}} {
+	}{
+		{0, 0, 5. / 6}, // 1-1/(2·3): of two uniform numbers, the second is three times as long
+		{0, 3, 0},      // 1+3·2/3 against 1
+		{1, 0, 5. / 6}, // against 1+1·2
+		{1, 0, 1},      // against 1+2·2
+	} {
 		busy(light, c.light)
 		busy(heavy, c.heavy)
 		assert.InDelta(t, c.want, w.shares(t, p, es, balancer.PickInfo{})[0], fair, "%+v", c)
 	}
+
+	// A canary among many gets about as much less as it weighs.
+	es = w.endpoints(0, 19)
+	es = append(es, w.service.NewEndpoint(discovery.Instance{Addr: "canary:80", Weight: 1}))
+	for _, e := range es[:19] {
+		in := e.Instance()
+		in.Weight = 10
+		e.SetInstance(in)
+	}
+	p = balancer.ShortestExpectedDelay(setOf(es))
+	for _, e := range es {
+		w.answer(e, balancer.Success, 10*time.Millisecond)
+	}
+	var canary float64
+	for range 20 {
+		canary += w.shares(t, p, es, balancer.PickInfo{})[19] / 20
+	}
+	assert.InDelta(t, 1./191, canary, 0.0026) // five times the deviation of 20,000 picks
 }
 
 // New endpoints are tried by each client at a moment of its own within ten
