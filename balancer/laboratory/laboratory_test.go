@@ -82,8 +82,9 @@ func TestAntagonists(t *testing.T) {
 	assert.Less(t, sed.Failed, 0.001)
 }
 
-// The order of the Prequal paper's comparison of rules, as far as they are
-// here: half of the copies are slow, and antagonists stay.
+// The order of the Prequal paper's comparison of rules (its selection rules at
+// 70 and 90 % of the allocation), as far as they are here: half of the copies are
+// slow, and antagonists stay.
 func TestHalfSlow(t *testing.T) {
 	for _, name := range []string{"half-slow-70", "half-slow-90"} {
 		s := named(t, name)
@@ -93,6 +94,11 @@ func TestHalfSlow(t *testing.T) {
 		assert.Greater(t, r["RoundRobin"].P99, 3*r["LeastRequest"].P99/2)
 		assert.Greater(t, r["LeastRequest"].P99, 2*r["PeakEWMA"].P99)
 		assert.Greater(t, r["PeakEWMA"].P99, 5*r["ShortestExpectedDelay"].P99/4)
+		assert.Greater(t, r["RoundRobin"].Failed, 5*r["WeightedByUtilization"].Failed)
+		assert.Greater(t, r["WeightedByUtilization"].P99, 2*r["C3"].P99)
+		assert.Greater(t, r["LeastRequest"].P99, 3*r["C3"].P99/2)
+		assert.Greater(t, r["C3"].P99, 11*r["Prequal"].P99/10)
+		assert.Greater(t, r["Prequal"].P99, 5*r["ShortestExpectedDelay"].P99/4)
 		assert.Zero(t, r["ShortestExpectedDelay"].Failed)
 	}
 }
