@@ -45,8 +45,9 @@ type PrequalConfig struct {
 
 	// HotQuantile tells hot endpoints from cold ones: an endpoint is hot if it
 	// has more calls in flight than this share of recent answers spoke of. The
-	// paper recommends 0.6 to 0.9. At 1 none is hot, and the latency alone
-	// decides. Default 2^-0.25, about 0.84; negative means 0, where the number
+	// paper recommends 0.6 to 0.9. With few endpoints it should be low: that
+	// one of three is busy is seen below 2/3 only, as a third of the answers
+	// are its own. At 1 none is hot, and the latency alone decides. Default 2^-0.25, about 0.84; negative means 0, where the number
 	// in flight alone decides.
 	HotQuantile float64
 
