@@ -78,3 +78,16 @@ func TestStrideEndsWhereverTheSequenceIs(t *testing.T) {
 		}
 	}
 }
+
+// Those of equal weight do not all skip the same rounds: between two turns of
+// one of full weight there are always some of half the weight.
+func TestStrideMixesEquals(t *testing.T) {
+	s := newStride([]float64{1, 1, 1, 1, 2})
+	var sequence atomic.Uint64
+	last := -1
+	for range 3000 {
+		i := s.pick(&sequence)
+		assert.False(t, i == 4 && last == 4)
+		last = i
+	}
+}

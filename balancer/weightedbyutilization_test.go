@@ -187,3 +187,19 @@ func TestWeightsAreReckonedByOnePick(t *testing.T) {
 	})
 	assert.LessOrEqual(t, allocs, 1., "three in one of ten")
 }
+
+// A report that is of no use neither takes the place of one that is, nor keeps
+// it from expiring.
+func TestReportsOfNoUse(t *testing.T) {
+	clock := clock{now: time.Hour}
+	es := fleet(clock.config(), 2)
+	p := balancer.WeightedByUtilization(balancer.WeightedByUtilizationConfig{Blackout: -1})(setOf(es))
+	es[0].Report(balancer.Report{Rate: 300, Utilization: 0.5})
+	es[1].Report(balancer.Report{Rate: 100, Utilization: 0.5})
+	clock.now += time.Minute
+	es[0].Report(balancer.Report{Rate: 1000})
+	es[1].Report(balancer.Report{Utilization: 0.1})
+	assert.InDeltaSlice(t, []float64{900, 300}, shares(t, p, es), round)
+	clock.now += 2 * time.Minute
+	assert.InDeltaSlice(t, []float64{600, 600}, shares(t, p, es), round)
+}
