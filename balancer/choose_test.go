@@ -30,3 +30,32 @@ func TestTwoDrawsAllPairsAlike(t *testing.T) {
 		}
 	}
 }
+
+// Likewise every order of some of those not tried.
+func TestSeveralDrawsAllOrdersAlike(t *testing.T) {
+	for _, c := range []struct{ endpoints, tried, draw, want int }{
+		{5, 0, 3, 60}, {3, 0, 3, 6}, {9, 0, 2, 72}, {9, 1, 2, 56}, {5, 2, 2, 6}, {13, 2, 2, 110}, {4, 2, 3, 2}, {3, 3, 2, 6}, {1, 0, 3, 1},
+	} {
+		es := make([]*Endpoint, c.endpoints)
+		for i := range es {
+			es[i] = new(Endpoint)
+		}
+		draw := chooser{new(Service), es}
+		orders := map[[3]int]int{}
+		for range 200 * c.want {
+			var space [3]int
+			drawn := draw.several(es[:c.tried], space[:c.draw])
+			for i := len(drawn); i < 3; i++ {
+				space[i] = -1
+			}
+			orders[space]++
+		}
+		assert.Len(t, orders, c.want, "%+v", c)
+		for order, n := range orders {
+			assert.InDelta(t, 200, n, 85, "%+v", c)
+			for _, k := range order {
+				assert.True(t, k < 0 || k >= c.tried || c.tried == c.endpoints, "%+v", c)
+			}
+		}
+	}
+}

@@ -45,8 +45,9 @@ type PrequalConfig struct {
 
 	// HotQuantile tells hot endpoints from cold ones: an endpoint is hot if it
 	// has more calls in flight than this share of recent answers spoke of. The
-	// paper recommends 0.6 to 0.9. At 1 none is hot, and the latency alone
-	// decides. Default 2^-0.25, about 0.84; negative means 0, where the number
+	// paper recommends 0.6 to 0.9. With few endpoints it should be low: that
+	// one of three is busy is seen below 2/3 only, as a third of the answers
+	// are its own. At 1 none is hot, and the latency alone decides. Default 2^-0.25, about 0.84; negative means 0, where the number
 	// in flight alone decides.
 	HotQuantile float64
 
@@ -137,8 +138,8 @@ func Prequal(cfg PrequalConfig) Policy {
 		p := &prequal{chooser: chooserOf(set), cfg: cfg, states: make([]*probed, n)}
 		p.probes = p.service.cfg.Probe != nil
 		p.pool = pools.OfService(p.service)
-		p.size = min(cfg.PoolSize, max(minPooled, n/2))
-		p.pool.terms.Store(&terms{p.size, cfg.reuse(p.size, n), cfg.HotQuantile})
+		size := min(cfg.PoolSize, max(minPooled, n/2))
+		p.pool.terms.Store(&terms{size, cfg.reuse(size, n), cfg.HotQuantile})
 		for i, e := range set.Available {
 			p.states[i] = probedStates.Of(e)
 			p.states[i].position.Store(int32(i))
@@ -151,7 +152,6 @@ type prequal struct {
 	chooser
 	cfg    PrequalConfig
 	probes bool // can be sent
-	size   int  // of the pool
 	pool   *pool
 	states []*probed // of the endpoints
 }
@@ -236,12 +236,13 @@ type load struct{ inFlight, latency float64 }
 // first of equals is the best. It throws out those that are too old.
 func (p *prequal) survey(now time.Duration, turn uint64, tried []*Endpoint) (v survey) {
 	threshold := p.pool.threshold()
-	start := scale(turn*0x9E3779B97F4A7C15>>32, p.size) // turns in a row lie far apart
+	size := p.pool.terms.Load().size
+	start := scale(turn*0x9E3779B97F4A7C15>>32, size) // turns in a row lie far apart
 	stamp := stamp(now)
-	for k := range p.size {
+	for k := range size {
 		i := start + k
-		if i >= p.size {
-			i -= p.size
+		if i >= size {
+			i -= size
 		}
 		place := &p.pool.answers[i]
 		a := place.Load()

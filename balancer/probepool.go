@@ -32,7 +32,8 @@ type pool struct {
 	_     [56]byte
 }
 
-// terms are what the latest picker wants of the pool.
+// terms are what the latest picker wants of the pool. Where policies wrap
+// policies, the pickers of parts of a set share it, and its size.
 type terms struct {
 	size     int
 	reuse    float64 // uses of an answer, in the mean
@@ -87,7 +88,9 @@ func (p *pool) add(a *answer) {
 		old := place.Load()
 		switch {
 		case old == nil:
-			free = place
+			if free == nil {
+				free = place
+			}
 		case old.endpoint == a.endpoint:
 			place.Store(a)
 			return

@@ -169,6 +169,8 @@
 //	first answer         10 s               WithRegistryTimeout
 //	empty set            1 min              WithEmptyGrace
 //	replay buffer        64 KiB             WithReplayLimit
+//	load reports         left alone         WithLoadReports
+//	probes               none               WithProbes
 //	idle connections     128 per endpoint,  WithPool
 //	                     for 30 s
 //	connections          2000               WithPool; idle ones give way
@@ -181,11 +183,19 @@
 //	dead HTTP/2 peers    found within 20 s
 //	proxies              never
 //
+// # Load that servers report
+//
+// What a client sees of an endpoint is its own calls. What the endpoint has from
+// all its callers it can say itself, with each response ([WithLoadReports]) or
+// when it is asked ([WithProbes]), to policies that listen: balancer.Prequal,
+// balancer.C3, balancer.WeightedByUtilization, and yours. No other policy does,
+// and none needs it.
+//
 // # The other side
 //
 // Package serve runs a server as a copy of a service, so that no call is lost
-// when it comes and goes, and takes up the deadlines that [WithDeadlineHeader]
-// sends along. Package identity makes the TLS configurations of both sides.
+// when it comes and goes, takes up the deadlines that [WithDeadlineHeader]
+// sends along, and reports its load. Package identity makes the TLS configurations of both sides.
 //
 // # Testing code that uses it
 //

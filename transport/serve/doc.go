@@ -91,4 +91,14 @@
 // told in a header. The work for a caller that has given up then ends, also
 // where it does not close the connection, and calls that the handler makes
 // pass on what is left.
+//
+// # Load
+//
+// A [Load] tells callers how much the copy has to do, for those that choose by
+// that (policies of package balancer such as Prequal): with each response, and
+// when they ask.
+//
+//	load := serve.NewLoad(serve.LoadConfig{Limit: 100})
+//	mux.Handle("GET "+serve.ProbePath, load.Probe())
+//	mux.Handle("/v1/", load.Measure(handler))
 package serve

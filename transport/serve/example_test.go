@@ -153,3 +153,27 @@ func ExampleDeadlineFrom() {
 	// has a deadline: true
 	// has a deadline: false
 }
+
+// A copy that says how loaded it is: with each response, and to who asks.
+func ExampleLoad() {
+	load := serve.NewLoad(serve.LoadConfig{
+		ServiceTime: func() time.Duration { return 3 * time.Millisecond }, // from a profile, say
+	})
+	mux := http.NewServeMux()
+	mux.Handle("GET "+serve.ProbePath, load.Probe())
+	mux.Handle("/v1/", load.Measure(http.NotFoundHandler()))
+
+	for _, path := range []string{"/v1/orders/42", serve.ProbePath} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		fmt.Println(w.Code)
+		if path == serve.ProbePath {
+			continue // with the latency of the call before
+		}
+		fmt.Println(w.Header().Get(serve.LoadHeader))
+	}
+	// Output:
+	// 404
+	// TEXT named_metrics.rif=0,named_metrics.service_time_ms=3
+	// 204
+}
