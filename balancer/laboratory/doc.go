@@ -26,6 +26,15 @@
 // [balancer.Ignored], and the server hears of it one way later and stops working
 // on it.
 //
+// # What servers say of themselves
+//
+// With each response, or when they are probed, if the [Candidate] wants that, as
+// a [balancer.Report]: the attempts that they have from all clients; the latency
+// of a call that arrived now, which is the median of the latest that found as
+// many others, as in the Prequal paper; the mean work of a call; and their
+// utilization, rate and errors in the mean of three seconds. A utilization of 1
+// is all of the server's own cores: with what antagonists leave, it may be more.
+//
 // # Chance
 //
 // Arrivals, the work of each call and the course of each server come from
