@@ -17,9 +17,10 @@
 // so that a slow fleet gets no fewer of them.
 //
 // A server shares its cores evenly among the calls that it has: with n of them
-// each runs at speed · min(1, cores / n), as goroutines do. It queues nothing
-// and refuses nothing. What it can do may change with time: antagonists take
-// cores away, it fails, hangs, or restarts cold. See [Course].
+// each runs at speed · min(1, cores / n), as goroutines do. It queues nothing,
+// and refuses nothing but what exceeds its limit, if it has one. What it can do
+// may change with time: antagonists take cores away, it fails, hangs, or
+// restarts cold. See [Course].
 //
 // The network takes [Scenario].Network either way, a quarter more or less. A
 // call that meets its deadline is given up: its attempt ends as
