@@ -17,14 +17,24 @@
 // so that a slow fleet gets no fewer of them.
 //
 // A server shares its cores evenly among the calls that it has: with n of them
-// each runs at speed · min(1, cores / n), as goroutines do. It queues nothing
-// and refuses nothing. What it can do may change with time: antagonists take
-// cores away, it fails, hangs, or restarts cold. See [Course].
+// each runs at speed · min(1, cores / n), as goroutines do. It queues nothing,
+// and refuses nothing but what exceeds its limit, if it has one. What it can do
+// may change with time: antagonists take cores away, it fails, hangs, or
+// restarts cold. See [Course].
 //
 // The network takes [Scenario].Network either way, a quarter more or less. A
 // call that meets its deadline is given up: its attempt ends as
 // [balancer.Ignored], and the server hears of it one way later and stops working
 // on it.
+//
+// # What servers say of themselves
+//
+// With each response, or when they are probed, if the [Candidate] wants that, as
+// a [balancer.Report]: the attempts that they have from all clients; the latency
+// of a call that arrived now, which is the median of the latest that found as
+// many others, as in the Prequal paper; the mean work of a call; and their
+// utilization, rate and errors in the mean of three seconds. A utilization of 1
+// is all of the server's own cores: with what antagonists leave, it may be more.
 //
 // # Chance
 //

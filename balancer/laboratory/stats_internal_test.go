@@ -28,7 +28,8 @@ func TestLatencyForAsManyInFlight(t *testing.T) {
 	assert.Equal(t, time.Duration(400), s.latency(4), "the latest count")
 	assert.Equal(t, time.Duration(10), s.latency(1), "others do not")
 	s.answered(0, sample{inFlight: 5000, latency: 5}, 1)
-	assert.Equal(t, time.Duration(400), s.latency(1000), "the nearest there are")
+	assert.Equal(t, time.Duration(80), s.latency(2000), "the median of 5, 80, and the five at 4")
+	assert.Len(t, s.levels, highest+1)
 }
 
 // A server that uses three of its two cores, because it may, and answers ten
