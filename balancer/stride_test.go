@@ -86,9 +86,10 @@ func TestStrideSkipsFewTurns(t *testing.T) {
 	}
 }
 
-// A weight of 10 among 10 of 1 is every second pick: 5 entries of 15, spread.
+// A weight of 100 among 100 of 1 is every second pick, and not a hundred in a
+// row.
 func TestStrideSpreadsAHeavyWeight(t *testing.T) {
-	s := newStride(append([]float64{10}, slices.Repeat([]float64{1}, 10)...), new(sequence))
+	s := newStride(append([]float64{100}, slices.Repeat([]float64{1}, 100)...), new(sequence))
 	since, longest := 0, 0
 	for range 10_000 {
 		if s.next() == 0 {
@@ -98,7 +99,7 @@ func TestStrideSpreadsAHeavyWeight(t *testing.T) {
 		}
 		longest = max(longest, since)
 	}
-	assert.LessOrEqual(t, longest, 4, "picks in a row of others, half of all being others")
+	assert.LessOrEqual(t, longest, 6, "picks in a row of others, half of all being others")
 }
 
 // A stride goes on where the one before has stopped.
