@@ -163,6 +163,7 @@ func TestTableIsMaglevs(t *testing.T) {
 		{1021, []uint32{1, 1, 1, 1, 1, 1, 1}},
 		{1021, []uint32{1, 1000, 1<<32 - 1}},
 		{65537, []uint32{7, 7, 7, 1, 30}},
+		{251, slices.Repeat([]uint32{1}, 251)}, // the last come to the first slot of theirs when few are left
 	} {
 		r := rosterOf(c.weights...)
 		want := make([]uint32, c.size)
