@@ -163,6 +163,14 @@ func TestTableIsMaglevs(t *testing.T) {
 		{1021, []uint32{1, 1, 1, 1, 1, 1, 1}},
 		{1021, []uint32{1, 1000, 1<<32 - 1}},
 		{65537, []uint32{7, 7, 7, 1, 30}},
+		// The last come to the first slot of theirs when few are left, and some find it free.
+		{101, slices.Repeat([]uint32{1}, 101)},
+		{103, slices.Repeat([]uint32{1}, 103)},
+		{107, slices.Repeat([]uint32{1}, 107)},
+		{109, slices.Repeat([]uint32{1}, 109)},
+		{251, slices.Repeat([]uint32{1}, 251)},
+		{509, slices.Repeat([]uint32{1}, 509)},
+		{1021, slices.Repeat([]uint32{1}, 1021)},
 	} {
 		r := rosterOf(c.weights...)
 		want := make([]uint32, c.size)

@@ -68,6 +68,7 @@ func serves(t *testing.T, p balancer.Picker, keys []string, tried ...*balancer.E
 	for i, key := range keys {
 		e, err := p.Pick(balancer.PickInfo{Key: key, Tried: tried})
 		require.NoError(t, err)
+		require.NotNil(t, e)
 		list[i] = e
 	}
 	return list

@@ -12,7 +12,8 @@ type RendezvousConfig struct {
 	// have: see [RingHashConfig].
 	Bound float64
 
-	// Fallback picks for calls without a key. Default: ShortestExpectedDelay.
+	// Fallback picks for calls without a key: see [RingHashConfig]. Default:
+	// ShortestExpectedDelay.
 	Fallback Policy
 }
 

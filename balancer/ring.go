@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -19,7 +20,7 @@ type ring struct {
 	points []uint64 // ascending, so that of two in one place the lesser key's is first
 
 	// starts has the index of the first point of each of equal parts of the
-	// ring, in which there are four on average.
+	// ring, in which there are four to eight on average.
 	starts []uint32
 	shift  int // of a hash, for the part that it is in
 }
@@ -87,16 +88,24 @@ func (g *ring) derive(r *roster, counts []int) *ring {
 	sortPoints(added)
 
 	points, k := make([]uint64, total), 0
+	next := func() uint64 { // in case there is no other, it goes after all
+		if len(added) == 0 {
+			return math.MaxUint64
+		}
+		return added[0]
+	}
+	first := next()
 	for _, p := range g.points {
 		index := indexes[p&indexMask]
 		if index == gone {
 			continue
 		}
 		p = p&^indexMask | uint64(index) // keeps the order: both are in that of the keys
-		for len(added) > 0 && added[0] < p {
-			points[k] = added[0]
-			added = added[1:]
+		for first < p {
+			points[k] = first
 			k++
+			added = added[1:]
+			first = next()
 		}
 		points[k] = p
 		k++

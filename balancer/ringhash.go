@@ -23,7 +23,7 @@ const (
 type RingHashConfig struct {
 	// Points is how many points an endpoint of average weight has on the ring.
 	// More spread the keys more evenly, by the square root, and take more
-	// memory, 10 bytes each. Default: [DefaultRingPoints]. All clients must have
+	// memory, 9 bytes each. Default: [DefaultRingPoints]. All clients must have
 	// the same.
 	Points int
 
@@ -37,7 +37,9 @@ type RingHashConfig struct {
 	// 0, the default, is no bound; less than 1 counts as 1.
 	Bound float64
 
-	// Fallback picks for calls without a key. Default: ShortestExpectedDelay.
+	// Fallback picks for calls without a key. Default: ShortestExpectedDelay,
+	// which measures all attempts, those of calls with a key included. Where
+	// hardly a call is without, [LeastRequest] saves them that.
 	Fallback Policy
 }
 
@@ -64,7 +66,7 @@ type RingHashConfig struct {
 // 1997), the number of points is fixed for each endpoint: with a ring of fixed
 // size, it would change with the set, and so would the keys of all. Weights
 // count relative to their mean, rounded to a power of two; when the mean passes
-// from one to the next, a third to a half of the keys move. A pick takes constant
+// from one to the next, about half of the keys move. A pick takes constant
 // time. A change takes O(points), as the next ring is merged from the last, and
 // the first O(points) too.
 //
