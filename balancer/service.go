@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -132,9 +133,7 @@ func (s *Service) newClass(name string) *Class {
 		if len(*old) >= maxClasses {
 			return &s.others
 		}
-		for name, c := range *old {
-			classes[name] = c
-		}
+		maps.Copy(classes, *old)
 	}
 	c := new(Class)
 	classes[name] = c

@@ -11,6 +11,10 @@ const (
 	DefaultWeightExpiration = 3 * time.Minute
 	DefaultWeightUpdate     = time.Second
 	minWeightUpdate         = 100 * time.Millisecond
+
+	// maxWeightRatio is how many times the mean a weight may be, and as small a
+	// part of it.
+	maxWeightRatio = 10
 )
 
 // A WeightedByUtilizationConfig says when reports count, and how much. The zero
@@ -68,6 +72,7 @@ func (c WeightedByUtilizationConfig) normal() WeightedByUtilizationConfig {
 // A report without a Utilization or a Rate is ignored, and counts as none. While
 // the weight of an endpoint is not known, it has the mean of those that are.
 // While fewer than two are known, and where all are alike, it is [RoundRobin].
+// No weight counts as more than ten times the mean, nor less than a tenth.
 //
 // Use it where endpoints differ in capacity, calls do not differ much in cost,
 // and each client sends too few calls to measure anything itself: reports speak
@@ -132,7 +137,19 @@ func (p *byUtilization) reckon(now time.Duration) {
 	for i, u := range p.usages {
 		weights[i] = u.weight(now, p.cfg)
 	}
+	limit(weights)
 	p.schedule.Store(newStride(weights, &p.turn))
+}
+
+// limit keeps known weights between a tenth and ten times their mean: one that
+// gets no calls at all reports nothing any more.
+func limit(weights []float64) {
+	mean := meanOfKnown(weights)
+	for i, w := range weights {
+		if positive(w) {
+			weights[i] = min(max(w, mean/maxWeightRatio), mean*maxWeightRatio)
+		}
+	}
 }
 
 // A usage is what an endpoint has last said of its utilization.
