@@ -38,19 +38,42 @@
 //
 // # Which policy
 //
-//	policy         a pick costs    when                                      when not
-//	PeakEWMA       2 random, O(1)  as a rule: endpoints differ in speed      calls differ 100-fold in cost
-//	               and one clock   or distance, or fall ill
-//	LeastRequest   2 random, O(1)  calls differ in cost; weights matter      few calls per client
-//	RoundRobin     1 addition      all endpoints and all calls are alike     anything is slower than the rest
-//	Random         1 random        calls are cheap; as a yardstick           long calls, small sets
+//	policy                 a pick looks at  when                                    when not
+//	ShortestExpectedDelay  all up to 64,    as a rule; with classes where calls     all is alike: any will do
+//	                       32 of more       differ 100-fold in cost
+//	PeakEWMA               2 random         endpoints differ in speed or distance   calls differ in cost
+//	LeastRequest           2 random         calls differ in cost; weights matter    few calls per client
+//	LeastRequestOf         d random         calls are long and few at a time        no breakers
+//	RoundRobin             1 addition       all endpoints and all calls are alike   anything is slower
+//	WeightedRoundRobin     1 addition       capacities differ by known factors      load matters
+//	Random                 1 random         calls are cheap; as a yardstick         long calls, small sets
 //
-// All of them leave out the endpoints that the call has tried, as long as
-// there are others; look at two endpoints at most, however large the set; and
-// treat endpoints that are alike alike.
+//	What asks the servers:
+//	Prequal                probes           many clients, noisy neighbors, servers  few endpoints, calls as
+//	                                        that answer probes                      cheap as probes
+//	C3                     3 random         servers report queue and service time   they report nothing
+//	WeightedByUtilization  1 addition       capacities differ, few calls per        neighbors or health
+//	                                        client                                  change within seconds
+//
+//	What goes by a key, whatever the load:
+//	RingHash               2 or 3 points    copies cache or hold sessions           load must be even
+//	Maglev                 1 slot           the same, and shares must be even       each key that moves is dear
+//	Rendezvous             all              the same, exactly; up to some 100       thousands of endpoints
+//
+//	What wraps others:
+//	ZoneAware              stays in the zone as far as the endpoints there can bear it
+//	Priorities             goes to a spare level as far as those before it cannot bear it
+//	Subset, Rocksteadier   keep thousands of clients from connecting to thousands of endpoints
+//	SlowStart              gives new endpoints time to warm up
+//	Filter, Prefer         have only some endpoints called: canaries, versions, tenants
+//
+// All of them leave out the endpoints that the call has tried, as long as there
+// are others. What each costs and where it comes from is said with it; package
+// laboratory runs them in simulated fleets, and its documentation has the table
+// of how they fare.
 //
 // None looks at health: what is ejected, or has an open breaker, is not in
-// Set.Available. The penalty of PeakEWMA bridges the time until then.
+// Set.Available. The penalty of those that measure bridges the time until then.
 //
 // # Writing a policy
 //
@@ -70,7 +93,9 @@
 // # Testing a policy
 //
 // Package balancertest has a conformance suite for policies, the ones here
-// included. For what a policy is good at, [NewEndpoint] makes endpoints without
-// a transport, and everything timed here follows package time, so in a bubble
-// of testing/synctest an hour of traffic takes no time.
+// included. For what a policy is good at, package laboratory runs it against
+// simulated servers. For everything else a [Service] makes endpoints without a
+// transport, by a clock and with chance of your own if you like; by default it
+// follows package time, so in a bubble of testing/synctest an hour of traffic
+// takes no time.
 package balancer

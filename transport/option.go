@@ -141,8 +141,8 @@ func ForService(name string, opts ...ServiceOption) Option {
 }
 
 // WithPolicy sets the policy that chooses an endpoint for each attempt. The
-// default is [balancer.PeakEWMA]: it follows latency and load without any help
-// from the servers. The policy is called with a lock held and must not call the
+// default is [balancer.ShortestExpectedDelay]: it follows latency and load
+// without any help from the servers. The policy is called with a lock held and must not call the
 // Transport.
 func WithPolicy(policy balancer.Policy) ServiceOption {
 	if policy == nil {
@@ -200,7 +200,7 @@ func WithTimeout(d time.Duration) ServiceOption {
 // The default, 0, is no bound, because no number fits both a lookup of 2 ms
 // and a report of 20 s, and one that is too short turns every slow call into
 // three. An endpoint that stops answering is avoided all the same: the
-// attempts that hang there are load, and PeakEWMA takes the time that they
+// attempts that hang there are load, and the policy takes the time that they
 // have lasted for its latency when their callers give up. What is lost is the
 // calls that were there already. Set it to a few times the service's 99.9th
 // percentile to save those too.
