@@ -223,9 +223,13 @@ func (p *pool) renew() {
 
 func (p *pool) dialContext(ctx context.Context, network, _ string) (net.Conn, error) {
 	if c := p.takeWarm(); c != nil {
-		return c, nil
+		return handOver(c), nil
 	}
-	return p.dial(ctx, network)
+	c, err := p.dial(ctx, network)
+	if err != nil {
+		return nil, err
+	}
+	return handOver(c), nil
 }
 
 func (p *pool) dialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -269,7 +273,7 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	if p.fruitless.begin() > spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight() {
+	if p.fruitless.reached(spareConns + int64(p.cfg.Warm) + 2*p.endpoint.InFlight()) {
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errFruitless}
 	}
@@ -311,6 +315,7 @@ func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (
 		_ = raw.Close()
 		return nil, &handshakeError{err}
 	}
+	handOver(raw)
 	return c, nil
 }
 
