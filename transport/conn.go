@@ -13,7 +13,27 @@ import (
 type conn struct {
 	net.Conn
 	pool   *pool
+	probe  bool        // made for a probe, which may give up on it
+	unread atomic.Bool // since it was handed to net/http
 	closed atomic.Bool
+}
+
+// Read reads on. The first time shows that net/http has a use for the
+// connection: one that it finds it does not need it closes unread.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.unread.Load() && c.unread.Swap(false) {
+		c.pool.fruitless.begin()
+	}
+	return c.Conn.Read(p)
+}
+
+// handOver returns a connection for net/http to use, on which nothing is read
+// any more by others.
+func handOver(c net.Conn) net.Conn {
+	if c, ok := c.(*conn); ok && !c.probe {
+		c.unread.Store(true)
+	}
+	return c
 }
 
 func (c *conn) Close() error {
@@ -46,25 +66,32 @@ const spareConns = 8
 
 var errFruitless = errors.New("transport: too many connections that bring no response")
 
-// A fruitless counts the connections that were made in the last second since
-// the last response. net/http repeats a request that an HTTP/2 server resets
-// as malformed, or says goodbye to, on a new connection, at once and without
-// end; a connection too many ends that, and the call goes to another endpoint.
+// A fruitless counts the connections that came into use in the last second
+// since the last response. net/http repeats a request that an HTTP/2 server
+// resets as malformed, or says goodbye to, on a new connection, at once and
+// without end; a connection too many ends that, and the call goes to another
+// endpoint. Connections that net/http makes and then does not need, as many as
+// it likes in a burst of calls over HTTP/2, do not count.
 type fruitless struct {
 	count atomic.Int64
 	mu    sync.Mutex // guards since
 	since time.Time
 }
 
-// begin counts a connection and returns their number.
-func (f *fruitless) begin() int64 {
+// begin counts a connection.
+func (f *fruitless) begin() { f.add(1) }
+
+// reached reports whether there are as many connections as a limit.
+func (f *fruitless) reached(limit int64) bool { return f.count.Load() >= limit && f.add(0) >= limit }
+
+func (f *fruitless) add(n int64) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := time.Now(); now.Sub(f.since) >= time.Second {
 		f.since = now
 		f.count.Store(0)
 	}
-	return f.count.Add(1)
+	return f.count.Add(n)
 }
 
 // end says that there was a response.

@@ -2,8 +2,11 @@ package transport_test
 
 import (
 	"context"
+	"net"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/resilience"
 	"github.com/namesake-go/namesake/transport"
 )
 
@@ -55,5 +59,52 @@ func TestNothingIsRepeatedWithoutEnd(t *testing.T) {
 				}, transport.WithPolicy(inOrder))
 			})
 		}
+	}
+}
+
+// Connections that net/http makes and then does not need, as it does for calls
+// that leave before they are connected, bring no response but are nobody's
+// fault.
+func TestConnectionsThatNobodyNeedsAreNotFruitless(t *testing.T) {
+	const left = 30
+	for _, mode := range modes()[2:] {
+		t.Run(mode.name, func(t *testing.T) {
+			var m *mesh
+			var connect chan struct{}
+			dial := transport.WithDialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
+				<-connect
+				return m.net.DialContext(ctx, network, addr)
+			})
+			mode.run(t, func(t *testing.T, inner *mesh) {
+				m, connect = inner, make(chan struct{})
+				m.serve("10.0.0.1:80", func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) },
+					func(s *http.Server) { s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1} })
+				m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+				defer cancel()
+				var calls sync.WaitGroup
+				for range left {
+					calls.Go(func() {
+						_, err := m.rt.RoundTrip(m.request(http.MethodGet, "http://orders/", "").WithContext(ctx)) //nolint:bodyclose // fails
+						assert.ErrorIs(t, err, context.DeadlineExceeded)
+					})
+				}
+				calls.Wait()
+				close(connect)
+				synctest.Wait()
+				require.Equal(t, left, m.net.Dials("10.0.0.1:80"))
+				require.Equal(t, 1, m.net.Open("10.0.0.1:80"))
+
+				for range 2 { // the second needs a connection of its own
+					calls.Go(func() {
+						_, _, err := m.get("http://orders/")
+						assert.NoError(t, err)
+					})
+					synctest.Wait()
+				}
+				calls.Wait()
+				assert.Equal(t, 2, m.net.Open("10.0.0.1:80"))
+			}, []transport.Option{dial, transport.WithRetry(resilience.RetryConfig{Attempts: 1})})
+		})
 	}
 }

@@ -250,6 +250,11 @@ func hangs(_ http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// settle lets a call that is over leave everything as the next one expects to
+// find it: with HTTP/2, net/http offers a new connection to others only behind
+// the back of the call that it was made for, and forgets a stream likewise.
+func settle() { synctest.Wait() }
+
 // say answers with the copy's name.
 func say(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }

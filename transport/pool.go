@@ -223,9 +223,13 @@ func (p *pool) renew() {
 
 func (p *pool) dialContext(ctx context.Context, network, _ string) (net.Conn, error) {
 	if c := p.takeWarm(); c != nil {
-		return c, nil
+		return handOver(c), nil
 	}
-	return p.dial(ctx, network)
+	c, err := p.dial(ctx, network)
+	if err != nil {
+		return nil, err
+	}
+	return handOver(c), nil
 }
 
 func (p *pool) dialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -269,13 +273,14 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	if ctx.Value(probeKey{}) == nil && p.fruitless.begin() > spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight() {
+	probe := ctx.Value(probeKey{}) != nil
+	if !probe && p.fruitless.reached(spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight()) {
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errFruitless}
 	}
 	t.conns.Add(1)
 	p.conns.Add(1)
-	return &conn{Conn: c, pool: p}, nil
+	return &conn{Conn: c, pool: p, probe: probe}, nil
 }
 
 // handshake does what net/http does, and says so when it fails: then nothing
@@ -311,6 +316,7 @@ func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (
 		_ = raw.Close()
 		return nil, &handshakeError{err}
 	}
+	handOver(raw)
 	return c, nil
 }
 

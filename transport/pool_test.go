@@ -40,6 +40,7 @@ func TestProtocols(t *testing.T) {
 			_, body, err := m.get("http://modern/")
 			require.NoError(t, err)
 			assert.Equal(t, "HTTP/2.0 modern", body)
+			settle()
 			_, body, err = m.get("http://classic/")
 			require.NoError(t, err)
 			assert.Equal(t, "HTTP/1.1 classic", body)
@@ -260,6 +261,7 @@ func TestEndpointBase(t *testing.T) {
 			require.NoError(t, resp.Body.Close())
 			assert.Same(t, req, resp.Request)
 		}
+		settle()
 		m.client.CloseIdleConnections()
 		synctest.Wait()
 		assert.Zero(t, m.net.Open("10.0.0.1:80"), "CloseIdleConnections reaches the pool")

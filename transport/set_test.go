@@ -35,6 +35,7 @@ func TestWhoStaysKeepsItsEndpoint(t *testing.T) {
 			for range 8 {
 				_, _, err := m.get("http://orders/")
 				require.NoError(t, err)
+				settle()
 			}
 		}
 		call()

@@ -32,6 +32,7 @@ func TestCallsSpreadOverTheCopies(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, status)
 			got[body]++
+			settle()
 		}
 		for _, addr := range addrs(3) {
 			assert.Equal(t, 10, got[addr], addr)
