@@ -158,7 +158,7 @@
 //
 // # Defaults
 //
-//	policy               PeakEWMA           follows latency and load, asks nothing of servers
+//	policy               shortest delay     follows latency and load, asks nothing of servers
 //	attempts             3                  WithRetry
 //	retry budget         20 % + 3/s         WithBudget
 //	breaker              5 in a row, 50 %   WithBreaker
