@@ -16,6 +16,7 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/resilience"
 	"github.com/namesake-go/namesake/transport"
+	"github.com/namesake-go/namesake/transport/serve"
 )
 
 // tailPolicies are what BenchmarkTail compares.
@@ -27,15 +28,21 @@ var tailPolicies = []struct {
 	{name: "RoundRobin", policy: balancer.RoundRobin},
 	{name: "Random", policy: balancer.Random},
 	{name: "LeastRequest", policy: balancer.LeastRequest},
+	{name: "WeightedByUtilization", policy: balancer.WeightedByUtilization(balancer.WeightedByUtilizationConfig{Blackout: -1}), opts: tailReports},
+	{name: "C3", policy: balancer.C3(balancer.C3Config{Clients: tailClients}), opts: tailReports},
+	{name: "Prequal", policy: balancer.Prequal(balancer.PrequalConfig{}), opts: []transport.Option{transport.WithProbes(transport.ProbeConfig{})}},
 	{name: "PeakEWMA", policy: balancer.PeakEWMA},
 	{name: "ShortestExpectedDelay", policy: balancer.ShortestExpectedDelay},
 }
+
+var tailReports = []transport.Option{transport.WithLoadReports()}
 
 // BenchmarkTail shows what a policy is worth to callers when copies are unwell:
 // ten servers on loopback, of which one takes three times as long and one fails
 // every call at once, called by five clients at 70 % of what the nine can
 // answer. A server works on two calls at a time, for 20 ms each in the mean,
-// with an exponential distribution. Calls arrive at random, however long the
+// with an exponential distribution, and reports its load to those that ask. Calls
+// arrive at random, however long the
 // earlier ones take, and are late from the moment at which they should have
 // begun. Neither retries nor breakers help. A failed call counts as one that
 // took the whole deadline.
@@ -60,6 +67,7 @@ func BenchmarkTail(b *testing.B) {
 
 const (
 	tailServers  = 10
+	tailClients  = 5
 	tailSlow     = 0 // takes three times as long
 	tailFailing  = 1
 	tailSlots    = 2
@@ -86,7 +94,10 @@ func tail(b *testing.B, opts []transport.Option) []tailCall {
 		if i == tailSlow {
 			work *= 3
 		}
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		load := serve.NewLoad(serve.LoadConfig{Limit: tailSlots})
+		mux := http.NewServeMux()
+		mux.Handle(serve.ProbePath, load.Probe())
+		mux.Handle("/", load.Measure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if i == tailFailing {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
@@ -101,7 +112,8 @@ func tail(b *testing.B, opts []transport.Option) []tailCall {
 			case <-time.After(time.Duration(work * rand.ExpFloat64())):
 			case <-r.Context().Done():
 			}
-		}))
+		})))
+		server := httptest.NewServer(mux)
 		defer server.Close()
 		addr := server.Listener.Addr().String()
 		index[addr] = i
@@ -113,7 +125,7 @@ func tail(b *testing.B, opts []transport.Option) []tailCall {
 			*at = index[e.Endpoint.Addr()]
 		}
 	}}))
-	clients := make([]*http.Client, 5)
+	clients := make([]*http.Client, tailClients)
 	for i := range clients {
 		rt := transport.New(discovery.Static{"orders": discovery.Addrs(addrs...)}, opts...)
 		defer rt.Close()
