@@ -24,14 +24,20 @@ const (
 
 // An Attempt is one try of a call on one endpoint, from [Endpoint.Begin] to
 // End, kept by whoever makes it. It belongs to one goroutine at a time.
-type Attempt struct {
+type Attempt struct { // of four words, which the compiler keeps in registers
 	endpoint *Endpoint
-	class    *Class
 	meters   *meters // those that know of it
 	start    time.Duration
-	cost     int32
-	answered bool
+	rest     uint64 // cost, class and answered
 }
+
+const (
+	answered  = 1
+	classBits = 1 // where the class's index begins
+	classMask = 0xff
+	costBits  = 32 // where the cost begins
+	unitCost  = Unit << costBits
+)
 
 // Endpoint returns the endpoint that it is made on.
 func (a *Attempt) Endpoint() *Endpoint { return a.endpoint }
@@ -40,15 +46,20 @@ func (a *Attempt) Endpoint() *Endpoint { return a.endpoint }
 func (a *Attempt) Start() time.Duration { return a.start }
 
 // Class returns the class of its call, or nil.
-func (a *Attempt) Class() *Class { return a.class }
+func (a *Attempt) Class() *Class {
+	if index := a.rest >> classBits & classMask; index != 0 {
+		return a.endpoint.service.byIndex[index].Load()
+	}
+	return nil
+}
 
 // Cost returns what the call was expected to cost when it began, in [Unit]s:
 // the mean latency of its class over that of all calls. It is one Unit for a
 // call without a class.
-func (a *Attempt) Cost() int64 { return int64(a.cost) }
+func (a *Attempt) Cost() int64 { return int64(a.rest >> costBits) }
 
 // Answered reports whether Observe has been called.
-func (a *Attempt) Answered() bool { return a.answered }
+func (a *Attempt) Answered() bool { return a.rest&answered != 0 }
 
 // Observe records how the attempt went, once there is a response's header or a
 // failure. Latency is the time from its start until then. A second call is for
@@ -58,12 +69,12 @@ func (a *Attempt) Observe(outcome Outcome, latency time.Duration) {
 	if a.meters != nil {
 		a.observe(outcome, latency)
 	}
-	a.answered = true
+	a.rest |= answered
 }
 
 func (a *Attempt) observe(outcome Outcome, latency time.Duration) {
 	now := a.start + min(max(latency, 1), maxLatency)
-	if a.answered {
+	if a.Answered() {
 		now = a.endpoint.service.Now()
 	}
 	for _, m := range a.meters.observe {
@@ -86,7 +97,7 @@ func (a *Attempt) end() {
 		a.endpoint.idle()
 		return
 	}
-	if !a.answered {
+	if !a.Answered() {
 		a.Observe(Ignored, 0)
 	}
 	for _, m := range a.meters.end {

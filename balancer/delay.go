@@ -50,21 +50,21 @@ const (
 
 // Begin books an attempt.
 func (d *delay) Begin(a Attempt) {
-	if load := d.load.Add(int64(a.cost)<<waitingBits + 1); load&waitingMask == 1 {
+	if load := d.load.Add(a.Cost()<<waitingBits + 1); load&waitingMask == 1 {
 		d.progress.Store(int64(a.start))
 	}
 }
 
 // End takes it from the books.
-func (d *delay) End(a Attempt) { d.load.Add(-int64(a.cost) << waitingBits) }
+func (d *delay) End(a Attempt) { d.load.Add(-a.Cost() << waitingBits) }
 
 // Observe enters an answer. Only a success is a sample; whatever else there is
 // proves no more than that an answer takes at least so long. A caller that gives
 // up is no sign of life.
 func (d *delay) Observe(a Attempt, outcome Outcome, at time.Duration) {
 	now, service := stamp(at), a.endpoint.service
-	latency := float64(at-a.start) * Unit / float64(a.cost) // of a call of unit cost
-	if a.answered {
+	latency := float64(at-a.start) * Unit / float64(a.Cost()) // of a call of unit cost
+	if a.Answered() {
 		latency = 0
 	} else {
 		d.load.Add(-1)

@@ -82,26 +82,26 @@ func (e *Endpoint) InFlight() int64 {
 // again. Info is what the picker was asked with; if it holds no time and
 // somebody measures, the clock is read.
 func (e *Endpoint) Begin(info PickInfo) (a Attempt, ok bool) {
-	if e.inFlight.Add(1) <= 0 || e.meters.Load() != nil {
-		return e.begin(info)
-	}
-	return Attempt{endpoint: e, start: info.Now}, true
-}
-
-// begin is Begin where the endpoint has been retired, or somebody measures.
-func (e *Endpoint) begin(info PickInfo) (Attempt, bool) {
-	if e.inFlight.Load() <= 0 {
+	if e.inFlight.Add(1) <= 0 {
 		e.end()
 		return Attempt{}, false
 	}
-	a := Attempt{endpoint: e, meters: e.meters.Load(), class: info.Class, start: info.now(e.service), cost: Unit}
-	if a.class != nil {
-		a.cost = e.service.cost(a.class)
+	if meters := e.meters.Load(); meters != nil {
+		return e.begin(meters, info.now(e.service), info.Class), true
 	}
-	for _, m := range a.meters.begin {
+	return Attempt{e, nil, info.Now, unitCost}, true
+}
+
+// begin tells the meters.
+func (e *Endpoint) begin(meters *meters, now time.Duration, class *Class) Attempt {
+	a := Attempt{e, meters, now, unitCost}
+	if class != nil {
+		a.rest = uint64(e.service.cost(class))<<costBits | uint64(class.index)<<classBits
+	}
+	for _, m := range meters.begin {
 		m.Begin(a)
 	}
-	return a, true
+	return a
 }
 
 func (e *Endpoint) end() {

@@ -83,11 +83,22 @@ type peak struct {
 
 var peakRate = rateOf(peakTau)
 
+// peakFresh is the age, in milliseconds, up to which a peak has not faded: it
+// would by less than a hundredth.
+const peakFresh = uint32(peakTau / time.Millisecond / 100)
+
 var peaks = NewKey[peak]()
 
 // load is what a call to the endpoint is expected to take now.
 func (p *peak) load(e *Endpoint, now uint32) float64 {
-	latency, penalty, inFlight := unpack(p.latency.Load()).at(now, peakRate), p.penalty.factor(now), e.InFlight()
+	d, penalty, inFlight := unpack(p.latency.Load()), 1., e.InFlight()
+	latency := float64(d.value)
+	if d.age(now) > peakFresh {
+		latency = d.at(now, peakRate)
+	}
+	if p.penalty.any() {
+		penalty = p.penalty.factor(now)
+	}
 	if latency < 1 {
 		if inFlight == 0 && penalty < forgiven {
 			return 0
@@ -108,7 +119,7 @@ func (p *peak) load(e *Endpoint, now uint32) float64 {
 // calls of others because nothing is known of it.
 func (p *peak) Observe(a Attempt, outcome Outcome, at time.Duration) {
 	now, latency := stamp(at), at-a.start
-	if a.answered {
+	if a.Answered() {
 		latency = 0
 	}
 	switch outcome {

@@ -52,7 +52,8 @@ type Service struct {
 	cfg ServiceConfig
 	attachments
 
-	classes atomic.Pointer[map[string]*Class] // copied on write
+	classes atomic.Pointer[map[string]*Class]     // copied on write
+	byIndex [maxClasses + 2]atomic.Pointer[Class] // the last is others
 	others  Class
 	_       [64]byte // the mean is written at each answer
 	mean    mean
@@ -135,8 +136,13 @@ func (s *Service) newClass(name string) *Class {
 		}
 		maps.Copy(classes, *old)
 	}
-	c := new(Class)
+	c := &Class{index: uint8(len(classes) + 1)}
 	classes[name] = c
+	s.byIndex[c.index].Store(c)
+	if len(classes) == maxClasses {
+		s.others.index = maxClasses + 1
+		s.byIndex[s.others.index].Store(&s.others)
+	}
 	s.classes.Store(&classes)
 	return c
 }
@@ -145,7 +151,10 @@ func (s *Service) newClass(name string) *Class {
 // route. Where cheap and expensive calls mix, a policy that knows the classes
 // can tell an expensive call from a slow endpoint. Nil is the class of calls
 // that have none.
-type Class struct{ mean mean }
+type Class struct {
+	mean  mean
+	index uint8 // in Service.byIndex, greater than 0
+}
 
 // Latency returns the mean latency of the class's successful calls, as
 // [Service.Latency] does. Zero means that there have been none.
@@ -178,8 +187,8 @@ func (s *Service) sample(now time.Duration, a Attempt) {
 	if scale(chance, sampled) == 0 || s.mean.load().count < settled {
 		s.mean.add(float64(now - a.start))
 	}
-	if a.class != nil {
-		a.class.mean.add(float64(now - a.start))
+	if class := a.Class(); class != nil {
+		class.mean.add(float64(now - a.start))
 	}
 }
 
