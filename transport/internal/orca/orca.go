@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// Header is where the report is, in text or JSON. BinaryHeader has it as a
-	// protocol buffer, which is not read here.
-	Header       = "Endpoint-Load-Metrics"
+	// Header is where the report is, in text or JSON.
+	Header = "Endpoint-Load-Metrics"
+	// BinaryHeader has it as a protocol buffer, which is not read here.
 	BinaryHeader = "Endpoint-Load-Metrics-Bin"
 
 	// ProbePath is where a server is asked for its report alone.
