@@ -76,13 +76,13 @@ func (c HedgeDelayConfig) normal() HedgeDelayConfig {
 // And since a service that becomes slow as a whole makes all calls late before
 // the delay has followed, hedges need a [Budget] as retries do.
 //
-// It is told of every attempt that got a response, hedges included, and of the
-// loser as well, with the time that it had taken until it was canceled. Left
-// out, the slow ones would be missing, and the delay would fall from hedge to
-// hedge; that time is longer than the delay, which is all that counts here. A
-// failed attempt has no latency.
+// It is told how long attempts took, hedges excepted: of one that lost against
+// its hedge, how long it had taken when it was canceled. That is longer than the
+// delay, which is all that counts here. Told only of the winners, it would take
+// the service for faster than it is, and hedge more. A failed attempt has no
+// latency.
 //
-// The measured delay may be up to 6 % too long, never too short. All methods
+// The measured delay may be a sixteenth too long, and is never too short. All methods
 // may be called concurrently, and allocate nothing. None waits for a lock; once
 // a second one of them computes the delay anew, which takes some microseconds.
 type HedgeDelay struct {
@@ -125,7 +125,8 @@ func (h *HedgeDelay) Delay() (time.Duration, bool) {
 	return time.Duration(max(d, 0)), d >= 0
 }
 
-// Observe adds a latency. One that is not positive is none.
+// Observe adds the latency of an attempt that was no hedge, or how long it had
+// taken when its hedge won. One that is not positive is none.
 func (h *HedgeDelay) Observe(latency time.Duration) {
 	if latency > 0 && h.cfg.Fixed == 0 {
 		h.active.Load().add(latency)
