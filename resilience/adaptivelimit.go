@@ -79,8 +79,10 @@ func (c AdaptiveLimitConfig) normal() AdaptiveLimitConfig {
 //     the limit shrinks by 10 % an interval for nothing. Kinds of request that
 //     differ much want a limit each.
 //   - overload lasts: the long-term average rises toward what the latency has
-//     become, after some minutes the slope is 1 again, and the limit climbs to
-//     Max. So Max must be what can be borne.
+//     become. With twice the calls that a server of ten slots can serve, the
+//     limit is 22 after a minute, and Max after twenty. So Max must be what can
+//     be borne.
+//   - it begins in overload, which it then takes for normal.
 //   - many clients call one server: 4 for each of them can be too many.
 //
 // If the capacity of the service is known, a Limit is better.
