@@ -2,6 +2,7 @@ package resilience_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -299,10 +300,10 @@ func TestLimitAgainstAModel(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					cancels[id] = cancel
 					go func() {
-						switch err := l.Acquire(ctx); err { //nolint:errorlint // never wrapped
-						case nil:
+						switch err := l.Acquire(ctx); {
+						case err == nil:
 							done <- id
-						case resilience.ErrQueueFull:
+						case errors.Is(err, resilience.ErrQueueFull):
 							done <- -id
 						default:
 							assert.ErrorIs(t, err, context.Canceled)

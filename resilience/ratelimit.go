@@ -76,16 +76,16 @@ func (r *RateLimit) Wait(ctx context.Context) error {
 	if r.perCall == 0 {
 		return nil
 	}
-	now := time.Since(r.started)
-	wait, ok := r.bucket.take(int64(now), r.perCall, 0)
-	if ok {
+	now := int64(time.Since(r.started))
+	if _, ok := r.bucket.take(now, r.perCall, 0); ok {
 		return nil
 	}
 	patience := r.maxWait
 	if deadline, ok := ctx.Deadline(); ok {
 		patience = min(patience, int64(time.Until(deadline))-1)
 	}
-	if wait, ok = r.bucket.take(int64(now), r.perCall, max(patience, 0)); !ok {
+	wait, ok := r.bucket.take(now, r.perCall, max(patience, 0))
+	if !ok {
 		return ErrRateLimited
 	}
 	timer := time.NewTimer(time.Duration(wait))
@@ -94,7 +94,7 @@ func (r *RateLimit) Wait(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		r.bucket.giveBack(int64(now)+wait, r.perCall)
+		r.bucket.giveBack(now+wait, r.perCall)
 		return ctx.Err()
 	}
 }

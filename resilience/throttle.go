@@ -90,31 +90,34 @@ func NewThrottle(cfg ThrottleConfig) *Throttle {
 // Allow counts a call, and returns nil if it is to be sent, else
 // [ErrThrottled].
 func (t *Throttle) Allow() error {
-	if p := t.Rejection(); p > 0 && t.chance() < p && !t.probe() {
-		t.window.add(oneRequest + oneLoss)
+	slot := t.window.now()
+	if p := t.rejection(slot); p > 0 && t.chance() < p && !t.probe() {
+		t.window.add(slot, oneRequest+oneLoss)
 		return ErrThrottled
 	}
-	t.window.add(oneRequest)
+	t.window.add(slot, oneRequest)
 	return nil
 }
 
 // Refused reports that the service refused, for overload, a call that was sent:
 // with status 429 or 503, say. A call that failed otherwise, was canceled, or
 // got no answer is none of these: it says nothing of overload.
-func (t *Throttle) Refused() { t.window.add(oneLoss) }
+func (t *Throttle) Refused() { t.window.add(t.window.now(), oneLoss) }
 
 // Rejection returns the probability with which the next call is not sent, for
 // metrics.
-func (t *Throttle) Rejection() float64 {
-	requests, losses := t.window.counts()
+func (t *Throttle) Rejection() float64 { return t.rejection(t.window.now()) }
+
+func (t *Throttle) rejection(slot uint64) float64 {
+	requests, losses := t.window.countsAt(slot)
 	if losses == 0 { // spare the usual case the arithmetic
 		return 0
 	}
 	accepts := requests - min(losses, requests) // a refusal may outlast its request in the window
-	return min(rejection(requests, accepts, t.cfg.K), t.cfg.MaxRejection)
+	return min(throttleRejection(requests, accepts, t.cfg.K), t.cfg.MaxRejection)
 }
 
-func rejection(requests, accepts uint64, k float64) float64 {
+func throttleRejection(requests, accepts uint64, k float64) float64 {
 	return max(0, (float64(requests)-k*float64(accepts))/float64(requests+1))
 }
 

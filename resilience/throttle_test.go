@@ -34,7 +34,7 @@ func TestThrottleFormula(t *testing.T) {
 		{100, 50, 1.1, 45.0 / 101}, // a lower K rejects sooner
 		{100, 50, 1, 50.0 / 101},
 	} {
-		assert.InDelta(t, c.want, rejection(c.requests, c.accepts, c.k), 1e-12, "%+v", c)
+		assert.InDelta(t, c.want, throttleRejection(c.requests, c.accepts, c.k), 1e-12, "%+v", c)
 	}
 }
 
