@@ -47,6 +47,7 @@ func TestAdaptiveLimitNeedsTenLatencies(t *testing.T) {
 		a := resilience.NewAdaptiveLimit(resilience.AdaptiveLimitConfig{Initial: 8})
 		for range 2 { // 8.8, 9.6
 			time.Sleep(time.Second)
+			succeed(t, a, 5, 0) // that is none
 			succeed(t, a, 5, ms)
 			succeed(t, a, 4, ms)
 			require.Equal(t, 8, a.MaxInFlight())

@@ -211,6 +211,42 @@ func TestLimitTurnAndEndAtOnce(t *testing.T) {
 	}
 }
 
+// The same, with both there before the call looks.
+func TestLimitTurnThenCanceled(t *testing.T) {
+	through, ended := 0, 0
+	for i := range 300 {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLimit(1, 2, time.Second)
+			require.True(t, l.TryAcquire())
+			ctx, cancel := context.WithCancel(t.Context())
+			result := make(chan error)
+			go func() { result <- l.Acquire(ctx) }()
+			synctest.Wait()
+			next := make(chan error)
+			go func() { next <- l.Acquire(t.Context()) }()
+			synctest.Wait()
+			if i%2 == 0 {
+				l.Release()
+				cancel()
+			} else {
+				cancel()
+				l.Release()
+			}
+			if err := <-result; err == nil {
+				through++
+				l.Release()
+			} else {
+				ended++
+				assert.ErrorIs(t, err, context.Canceled)
+			}
+			assert.NoError(t, <-next)
+			assertLimit(t, l, 1, 0)
+		})
+	}
+	assert.Positive(t, through, "of 300, both happens")
+	assert.Positive(t, ended)
+}
+
 // Whoever acquires, releases, gives up and changes the limit: there are never
 // more in flight than may be, nobody waits in vain, nothing is left over.
 func TestLimitConcurrently(t *testing.T) {

@@ -135,6 +135,7 @@ func TestOutlierCap(t *testing.T) {
 	assert.Equal(t, 1, NewOutliers(OutlierConfig{MaxEjected: -1}).maxEjected(100))
 	assert.Equal(t, 99, NewOutliers(OutlierConfig{MaxEjected: 5}).maxEjected(100))
 
+	assert.Equal(t, map[int]Reason{0: ErrEjectedSuccessRate}, verdicts(OutlierConfig{}, endpoints(10, 2, 0, 1)), "the first of two")
 	accounts := endpoints(30, 4, 0, 1)
 	accounts[2].Successes = 100 // not as bad as the other three
 	accounts[2].Failures = 900

@@ -64,8 +64,11 @@ func TestThrottleCounts(t *testing.T) {
 
 		time.Sleep(2 * time.Minute)
 		assert.Zero(t, th.Rejection())
-		th.Refused() // of a call that has left the window
+		th.Refused() // of calls that have left the window
+		th.Refused()
 		assert.Zero(t, th.Rejection())
+		require.NoError(t, th.Allow())
+		assert.Equal(t, 0.5, th.Rejection())
 	})
 }
 
