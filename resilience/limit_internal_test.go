@@ -13,7 +13,7 @@ import (
 func TestLimitNobodyOvertakes(t *testing.T) {
 	l := NewLimit(LimitConfig{MaxInFlight: 1, Queue: 1, MaxWait: 1 << 40})
 	require.True(t, l.TryAcquire())
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- l.Acquire(t.Context()) }()
 	for l.Waiting() == 0 {
 		runtime.Gosched()
@@ -23,7 +23,7 @@ func TestLimitNobodyOvertakes(t *testing.T) {
 	for l.InFlight() == 1 {
 		runtime.Gosched()
 	}
-	assert.False(t, l.TryAcquire())
+	require.False(t, l.TryAcquire())
 	l.mu.Unlock()
 	assert.NoError(t, <-done)
 	assert.Equal(t, 1, l.InFlight())
