@@ -70,18 +70,15 @@ func normalRate(rate, byDefault, limit float64) float64 {
 // expiring slots. All methods may be called concurrently, take no lock and
 // allocate nothing.
 type Budget struct {
-	deposit int64         // fixed point
-	window  time.Duration // also how long the floor takes to fill
+	deposit int64 // fixed point
+	window  time.Duration
 	tick    time.Duration
 	perFill time.Duration // in which the floor gains a token; 0: no floor
 	started time.Time
 
 	deposits atomic.Int64 // fixed point
 	decayed  atomic.Int64 // ns since started, when deposits were last decayed
-
-	// drained is the time, in ns since started, at which the floor would
-	// have been empty had it only ever refilled to what it is now.
-	drained atomic.Int64
+	floor    bucket
 }
 
 // NewBudget returns a budget with a full floor and nothing deposited.
@@ -99,7 +96,8 @@ func NewBudget(cfg BudgetConfig) *Budget {
 			b.perFill = time.Duration(fill)
 		}
 	}
-	b.drained.Store(-int64(b.window))
+	b.floor.depth = int64(b.window)
+	b.floor.fill(0)
 	return b
 }
 
@@ -130,7 +128,7 @@ func (b *Budget) Balance() float64 {
 	b.decay(now)
 	balance := float64(b.deposits.Load()) / token
 	if b.perFill > 0 {
-		balance += float64(b.filled(now, b.drained.Load())) / float64(b.perFill)
+		balance += float64(b.floor.filled(now)) / float64(b.perFill)
 	}
 	return balance
 }
@@ -171,19 +169,6 @@ func (b *Budget) takeFloor(now, amount int64) bool {
 		return false
 	}
 	price := int64(float64(b.perFill) * float64(amount) / token)
-	for {
-		old := b.drained.Load()
-		filled := b.filled(now, old)
-		if filled < price {
-			return false
-		}
-		if b.drained.CompareAndSwap(old, now-filled+price) {
-			return true
-		}
-	}
-}
-
-// filled returns for how long the floor has been filling, up to the window.
-func (b *Budget) filled(now, drained int64) int64 {
-	return min(now-drained, int64(b.window))
+	_, ok := b.floor.take(now, price, 0)
+	return ok
 }

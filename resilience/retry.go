@@ -1,29 +1,11 @@
 package resilience
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-)
-
-// Why there is no further attempt.
-var (
-	// ErrAttemptsExhausted: the call has had all its attempts.
-	ErrAttemptsExhausted = errors.New("resilience: attempts exhausted")
-
-	// ErrBudgetExhausted: the service's calls have caused as many retries as
-	// they may.
-	ErrBudgetExhausted = errors.New("resilience: retry budget exhausted")
-
-	// ErrDeadlineTooNear: the deadline would pass before the next attempt.
-	ErrDeadlineTooNear = errors.New("resilience: deadline too near for a retry")
-
-	// ErrRetryAfterTooLong: the server asks for more patience than
-	// [RetryConfig].MaxRetryAfter.
-	ErrRetryAfterTooLong = errors.New("resilience: server asks to retry too late")
 )
 
 const (

@@ -40,12 +40,11 @@ func (w *window) init(length time.Duration) {
 
 func (w *window) now() uint64 { return uint64(time.Since(w.started) / w.slot) }
 
-func (w *window) success() { w.add(oneSuccess) }
+func (w *window) success() { w.add(w.now(), oneSuccess) }
 
-func (w *window) failure() { w.add(oneFailure) }
+func (w *window) failure() { w.add(w.now(), oneFailure) }
 
-func (w *window) add(one uint64) {
-	slot := w.now()
+func (w *window) add(slot, one uint64) {
 	b := &w.buckets[slot%buckets]
 	for {
 		word := b.Load()
@@ -62,8 +61,9 @@ func (w *window) add(one uint64) {
 }
 
 // counts returns what was counted in the current slot and the nine before.
-func (w *window) counts() (successes, failures uint64) {
-	now := w.now()
+func (w *window) counts() (successes, failures uint64) { return w.countsAt(w.now()) }
+
+func (w *window) countsAt(now uint64) (successes, failures uint64) {
 	for i := range w.buckets {
 		word := w.buckets[i].Load()
 		if (now-slotOf(word))&slotMask >= buckets {
