@@ -118,7 +118,7 @@ func (w *ward) of(addr string) []checked {
 func (w *ward) next(addr string, n int) []checked {
 	w.t.Helper()
 	before := len(w.of(addr))
-	for range n * 120 {
+	for range n * 140 { // an interval of 11 s, and a timeout
 		if list := w.of(addr); len(list) >= before+n {
 			return list[before:]
 		}

@@ -185,7 +185,7 @@ func TestHealthChecksEnd(t *testing.T) {
 		}
 
 		checks := w.of(hang)
-		time.Sleep(checks[len(checks)-1].at.Add(mostInterval + 500*time.Millisecond).Sub(time.Now()))
+		time.Sleep(time.Until(checks[len(checks)-1].at.Add(mostInterval + 500*time.Millisecond)))
 		before := len(w.of("10.0.0.2:80")) + len(w.of(hang))
 		start := time.Now()
 		w.rt.Close()
