@@ -221,17 +221,25 @@ func TestHealthCheckOfTheGone(t *testing.T) {
 // Checks take the connections of calls, and bodies cost no more than they may.
 func TestHealthCheckConnections(t *testing.T) {
 	for name, test := range map[string]struct {
-		length int
-		dials  int // for a call and 20 checks
-	}{"a short body": {1 << 10, 1}, "a long body": {1 << 20, 21}} {
+		check http.HandlerFunc
+		dials int // for a call and 20 checks
+	}{
+		"a short body": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<10)) }, 1},
+		"a long body":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }, 20},
+		"no end": {func(w http.ResponseWriter, r *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, 20},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inWard(t, 1, false, func(t *testing.T, w *ward) {
-				w.ill("10.0.0.1:80", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(make([]byte, test.length)) })
+				w.ill("10.0.0.1:80", test.check)
 				w.begin("10.0.0.1:80")
 				for _, c := range w.next("10.0.0.1:80", 20) {
 					assert.True(t, c.healthy, fmt.Sprint(c.err))
+					assert.Zero(t, c.latency, "until the header")
 				}
-				assert.LessOrEqual(t, w.net.Dials("10.0.0.1:80"), test.dials)
+				assert.Equal(t, test.dials, w.net.Dials("10.0.0.1:80"))
 			}, transport.HealthCheckConfig{})
 		})
 	}
