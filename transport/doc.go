@@ -41,7 +41,7 @@
 //
 //	registry ─▶ a set ─▶ compared with the last by instance key
 //	                       ├ who stays keeps its endpoint: connections, load, breaker
-//	                       ├ who is new gets one
+//	                       ├ who is new gets one, and waits if it is to be warmed up or checked
 //	                       └ who is gone gets no more calls; those in flight finish,
 //	                         then its connections close
 //	                     ─▶ health applied ─▶ the policy builds a picker ─▶ calls see it
@@ -149,6 +149,14 @@
 // are used ([WithPanicThreshold]): then the fault is more likely in the looking
 // than in the endpoints, and if not, the few left could not carry the load.
 //
+// # Health checks
+//
+// [WithHealthCheck] has endpoints asked whether they are well, also while
+// nobody calls them. Three checks that fail in a row eject an endpoint, two
+// that pass bring it back, and one that is new can be held back until the first
+// has passed. An endpoint gets calls if both its breaker and its checks say so;
+// the panic threshold holds for both together. [EndpointEvent] has the reason.
+//
 // # While the registry cannot be asked
 //
 // Its last answer stands. An error is logged and told to [Hooks]. An empty set
@@ -163,6 +171,7 @@
 //	retry budget         20 % + 3/s         WithBudget
 //	breaker              5 in a row, 50 %   WithBreaker
 //	panic threshold      50 %               WithPanicThreshold
+//	health checks        none               WithHealthCheck
 //	dial timeout         2 s                WithDialTimeout
 //	timeout of a call    none               WithTimeout; the caller's context has one
 //	  of an attempt      none               WithAttemptTimeout says why
@@ -200,6 +209,7 @@
 // # Testing code that uses it
 //
 // [discovery.Memory] is a registry to change at will, [WithBase] takes any
-// RoundTripper in place of the network, and everything works inside a
-// testing/synctest bubble, where time is virtual.
+// RoundTripper in place of the network, package fault has copies fail on
+// purpose, and everything works inside a testing/synctest bubble, where time is
+// virtual.
 package transport

@@ -20,6 +20,7 @@ type link struct {
 	pool     *pool // under base, or nil over the user's own base for all
 	breaker  *resilience.Breaker
 	bodies   bodies
+	checks   *checks          // of its health, or nil
 	warming  bool             // gets no calls yet; guarded by service.mu
 	state    resilience.State // when the view was built; guarded by service.mu
 	ejected  bool             // in the view; guarded by service.mu
@@ -48,7 +49,34 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 			l.base = make(in, l.pool)
 		}
 	}
+	l.checks = newChecks(l, s.cfg.healthCheck)
 	return e
+}
+
+// waits returns why the endpoint gets no calls yet, if it does not and there
+// are others. The caller holds service.mu.
+func (l *link) waits() Reason {
+	switch {
+	case l.warming:
+		return ReasonWarming
+	case l.checks.holds():
+		return ReasonHeldBack
+	default:
+		return ""
+	}
+}
+
+// ails returns why the endpoint should get no calls, as of the last look at
+// its breaker. The caller holds service.mu.
+func (l *link) ails() Reason {
+	switch {
+	case l.state != resilience.Closed:
+		return ReasonBreakerOpen
+	case l.checks.ill():
+		return ReasonHealthCheck
+	default:
+		return ""
+	}
 }
 
 // warmUp makes the endpoint's first connections, and then has it get calls.
@@ -71,6 +99,7 @@ func (l *link) warmUp() {
 // the others.
 func (l *link) retire() {
 	l.gone.Store(true)
+	l.checks.end()
 	l.breaker.Close()
 	if l.pool == nil {
 		l.endpoint.Retire(nil)

@@ -37,9 +37,12 @@ type Hooks struct {
 	EndpointAdded   func(EndpointEvent)
 	EndpointRemoved func(EndpointEvent)
 	// EndpointEjected: an endpoint gets no more calls because of what it did
-	// to earlier ones. EndpointRestored: it gets calls again.
+	// to earlier ones, or to health checks. EndpointRestored: it gets calls
+	// again.
 	EndpointEjected  func(EndpointEvent)
 	EndpointRestored func(EndpointEvent)
+	// HealthCheck: an endpoint was asked whether it is well (WithHealthCheck).
+	HealthCheck func(HealthCheckEvent)
 	// BreakerChanged: the breaker of an endpoint changed its state. An open
 	// breaker ejects its endpoint, unless too few would be left.
 	BreakerChanged func(BreakerEvent)
@@ -98,6 +101,34 @@ type CallEvent struct {
 type EndpointEvent struct {
 	Service  string
 	Endpoint *balancer.Endpoint
+	Reason   Reason // why, or "" if there is no more to say
+}
+
+// A Reason says in a few words why something happened to an endpoint. There
+// may be more of them over time.
+type Reason string
+
+// The reasons of an [EndpointEvent].
+const (
+	// Added, but to get no calls yet unless there are no others:
+	ReasonWarming  Reason = "warming up" // until its connections are made
+	ReasonHeldBack Reason = "held back"  // until a health check has passed, or too many have failed
+	// Ejected:
+	ReasonBreakerOpen Reason = "breaker open"
+	ReasonHealthCheck Reason = "health check failed"
+	// Restored:
+	ReasonRecovered Reason = "recovered"
+	ReasonPanic     Reason = "too few left" // it is as it was, but too few others look well
+)
+
+// A HealthCheckEvent says how a health check went.
+type HealthCheckEvent struct {
+	Service  string
+	Endpoint *balancer.Endpoint
+	Status   int           // the response's status code, 0 without response
+	Err      error         // why the check failed, nil if it passed
+	Latency  time.Duration // until the header, or the failure
+	Healthy  bool          // the endpoint, after as many checks as it takes
 }
 
 // A BreakerEvent says how a breaker changed.
@@ -123,22 +154,33 @@ const (
 )
 
 // hookEndpoint tells hooks and, where an operator must know, the log.
-func (s *service) hookEndpoint(what endpointHook, e *balancer.Endpoint) {
+func (s *service) hookEndpoint(what endpointHook, e *balancer.Endpoint, why Reason) {
 	log := s.transport.cfg.logger
 	attrs := []any{slog.String("service", s.name), slog.String("endpoint", e.Key()), slog.String("addr", e.Addr())}
+	if why != "" {
+		attrs = append(attrs, slog.String("reason", string(why)))
+	}
 	switch what {
 	case hookAdded:
 		log.Debug("endpoint added", attrs...)
 	case hookRemoved:
 		log.Debug("endpoint removed", attrs...)
 	case hookEjected:
-		log.Warn("endpoint ejected: its breaker opened", attrs...)
+		log.Warn("endpoint ejected", attrs...)
 	case hookRestored:
 		log.Info("endpoint restored", attrs...)
 	}
 	for _, h := range s.transport.cfg.hooks {
 		if f := [...]func(EndpointEvent){h.EndpointAdded, h.EndpointRemoved, h.EndpointEjected, h.EndpointRestored}[what]; f != nil {
-			f(EndpointEvent{Service: s.name, Endpoint: e})
+			f(EndpointEvent{Service: s.name, Endpoint: e, Reason: why})
+		}
+	}
+}
+
+func (s *service) hookHealthCheck(event HealthCheckEvent) {
+	for _, h := range s.transport.cfg.hooks {
+		if h.HealthCheck != nil {
+			h.HealthCheck(event)
 		}
 	}
 }

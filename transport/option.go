@@ -85,6 +85,7 @@ type serviceConfig struct {
 	pool           PoolConfig
 	loadReports    bool
 	probes         *ProbeConfig
+	healthCheck    *HealthCheckConfig // nil: none
 }
 
 type option func(*config)
@@ -266,6 +267,28 @@ func WithLoadReports() ServiceOption {
 // nothing is known of the endpoint. Close ends them.
 func WithProbes(cfg ProbeConfig) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.probes = &cfg })
+}
+
+// WithHealthCheck has every endpoint asked at intervals whether it is well,
+// also while there are no calls. One that says that it is not, or nothing, is
+// ejected, like one whose breaker is open, and like that only as long as
+// enough are left ([WithPanicThreshold]). Checks go the way of calls, over the
+// endpoint's connections or the base, but are no attempts: breakers, policies
+// and the hooks for attempts do not hear of them. Each endpoint has a
+// goroutine of its own, which [Transport.Close] waits for; so a base must
+// honor the contexts of requests.
+//
+// The zero value means the defaults: GET /readyz every 10 s; three failures in
+// a row eject, and two successes bring back. Without this option, no checks are
+// made: breakers find what is broken without them, at the cost of some calls.
+func WithHealthCheck(cfg HealthCheckConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) {
+		c.healthCheck = nil
+		if cfg.Interval >= 0 {
+			normal := cfg.normal()
+			c.healthCheck = &normal
+		}
+	})
 }
 
 // WithEndpointBase has a function make what sends the attempts to one endpoint:

@@ -104,16 +104,21 @@ func (s *service) replace(instances []discovery.Instance) (after deferred) {
 		}
 		e := s.newEndpoint(in)
 		s.endpoints[key] = e
-		if l := links.Of(e); l.pool != nil && l.pool.cfg.Warm > 0 {
+		l := links.Of(e)
+		if l.pool != nil && l.pool.cfg.Warm > 0 {
 			l.warming = true
 			after.add(func() { s.transport.start(l.warmUp) })
 		}
-		s.tell(func() { s.hookEndpoint(hookAdded, e) })
+		if l.checks != nil {
+			after.add(func() { s.transport.start(l.checks.run) })
+		}
+		reason := l.waits()
+		s.tell(func() { s.hookEndpoint(hookAdded, e, reason) })
 	}
 	s.rebuild()
 	for _, e := range gone {
 		after.add(links.Of(e).retire)
-		s.tell(func() { s.hookEndpoint(hookRemoved, e) })
+		s.tell(func() { s.hookEndpoint(hookRemoved, e, "") })
 	}
 	return after
 }

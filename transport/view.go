@@ -44,9 +44,12 @@ func (s *service) rebuild() {
 	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
 		return cmp.Compare(a.Key(), b.Key())
 	})
-	candidates := slices.DeleteFunc(slices.Clone(all), func(e *balancer.Endpoint) bool { return links.Of(e).warming })
+	candidates := slices.DeleteFunc(slices.Clone(all), func(e *balancer.Endpoint) bool { return links.Of(e).waits() != "" })
 	if len(candidates) == 0 { // there is nobody to call meanwhile
 		candidates = all
+		for _, e := range all { // nor are the others to wait when the first is ready
+			links.Of(e).checks.release()
+		}
 	}
 	available := make([]*balancer.Endpoint, 0, len(candidates))
 	var trials []*link
@@ -54,10 +57,10 @@ func (s *service) rebuild() {
 	for _, e := range candidates {
 		l := links.Of(e)
 		l.state = l.breaker.State() // may change at any time: look once
-		switch l.state {
-		case resilience.Closed:
+		switch {
+		case l.ails() == "":
 			available = append(available, e)
-		case resilience.HalfOpen:
+		case l.state == resilience.HalfOpen && !l.checks.ill():
 			trials = append(trials, l)
 		}
 		if s.cfg.keyed() && l.state != resilience.Open {
@@ -85,14 +88,19 @@ func (s *service) rebuild() {
 
 	for _, e := range candidates {
 		l := links.Of(e)
-		switch ejected := !panicking && l.state != resilience.Closed; {
+		reason := l.ails()
+		switch ejected := !panicking && reason != ""; {
 		case ejected == l.ejected:
 		case ejected:
 			l.ejected = true
-			s.tell(func() { s.hookEndpoint(hookEjected, e) })
+			s.tell(func() { s.hookEndpoint(hookEjected, e, reason) })
 		default:
 			l.ejected = false
-			s.tell(func() { s.hookEndpoint(hookRestored, e) })
+			why := ReasonRecovered
+			if reason != "" {
+				why = ReasonPanic
+			}
+			s.tell(func() { s.hookEndpoint(hookRestored, e, why) })
 		}
 	}
 	if panicking != s.panicking && len(all) > 1 {

@@ -85,6 +85,19 @@
 //	mux.Handle("GET /readyz", health.Ready())
 //	err := serve.Run(ctx, registry, "orders", mux, serve.Config{Health: &health})
 //
+// # Overload
+//
+// A [Shedder] refuses requests while a copy has enough to do, with a 503 and a
+// Retry-After header, so that those that it lets through are answered in time:
+//
+//	shed := serve.NewShedder(serve.ShedderConfig{MaxInFlight: 200, Exempt: serve.Paths("/livez", "/readyz")})
+//	err := serve.Run(ctx, registry, "orders", shed.Handler(mux), cfg)
+//
+// A call by package transport goes on to another copy then, and the one that
+// refused counts as busy, not as ill. Shed outside of what is costly, and
+// inside of [Deadline], so that nobody waits for a turn after the caller's
+// deadline.
+//
 // # Deadlines
 //
 // [Deadline] gives a handler's context the deadline that its caller has, as

@@ -21,9 +21,25 @@ const (
 
 	// MaxLength bounds a report, in bytes.
 	MaxLength = 4 << 10
-	// MaxNamed bounds its metrics that have names of their own.
+	// MaxNamed bounds its metrics that have names of somebody's own.
 	MaxNamed = 16
-) / 2
+
+	// The prefixes of a value.
+	textPrefix = "TEXT "
+	jsonPrefix = "JSON "
+
+	// namedPrefix is that of a metric with a name of somebody's own. Those below
+	// are ours.
+	namedPrefix       = "named_metrics."
+	nameInFlight      = "rif"
+	nameLatency       = "latency_ms"
+	nameServiceTime   = "service_time_ms"
+	nameApplication   = "application_utilization"
+	nameCPU           = "cpu_utilization"
+	nameMemory        = "mem_utilization"
+	nameRate          = "rps_fractional"
+	nameErrors        = "eps"
+	maxMilliseconds   = float64(math.MaxInt64/time.Millisecond) / 2
 	significantDigits = 6
 )
 
