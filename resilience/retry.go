@@ -129,6 +129,20 @@ func (a *Attempts) Next(now, deadline time.Time, fresh bool, retryAfter time.Dur
 	return wait, nil
 }
 
+// Hedge asks for a second attempt beside one that is late. Unlike one after a
+// failure it waits for nothing. The error is [ErrAttemptsExhausted] or
+// [ErrBudgetExhausted], and costs no token.
+func (a *Attempts) Hedge() error {
+	if a.number >= a.retry.cfg.Attempts {
+		return ErrAttemptsExhausted
+	}
+	if b := a.retry.budget; b != nil && !b.Withdraw() {
+		return ErrBudgetExhausted
+	}
+	a.number++
+	return nil
+}
+
 // backOff draws the next wait. Most calls never get here, so the schedule is
 // not made before.
 func (a *Attempts) backOff() time.Duration {

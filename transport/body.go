@@ -17,16 +17,17 @@ import (
 // late second Close must not end somebody else's attempt.
 type body struct {
 	io.ReadCloser
-	link    *link
-	attempt balancer.Attempt
-	ctx     context.Context    // the call's
-	gaveUp  <-chan struct{}    // the request's Cancel
-	timeout *attemptTimeout    // or nil
-	cancel  context.CancelFunc // of the call's timeout, or nil
-	finish  func(error)        // the End hook, or nil
-	blamed  bool               // the header was a failure already
-	closed  atomic.Bool        // by the caller
-	ended   atomic.Bool
+	link      *link
+	attempt   balancer.Attempt
+	ctx       context.Context         // the call's
+	gaveUp    <-chan struct{}         // the request's Cancel
+	timeout   *attemptTimeout         // or nil
+	attempted context.CancelCauseFunc // of the attempt's own context, or nil
+	cancel    context.CancelFunc      // of the call's timeout, or nil
+	finish    func(error)             // the End hook, or nil
+	blamed    bool                    // the header was a failure already
+	closed    atomic.Bool             // by the caller
+	ended     atomic.Bool
 
 	previous, next *body // in bodies
 }
@@ -39,11 +40,14 @@ func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemp
 	}
 	if c.bodiless(resp) {
 		timeout.end()
+		if c.endAttempt != nil {
+			c.endAttempt(nil)
+		}
 		a.End()
 		return false
 	}
 	wrapper := &body{
-		ReadCloser: resp.Body, link: c.last, attempt: a, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout,
+		ReadCloser: resp.Body, link: c.last, attempt: a, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout, attempted: c.endAttempt,
 		finish: c.hookEnd(), blamed: outcome == balancer.Failure,
 	}
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
@@ -73,7 +77,7 @@ func (c *call) handOver(resp *http.Response) {
 	switch b := resp.Body.(type) {
 	case *body:
 		b.cancel = c.cancel
-		if c.ctx.Done() != nil {
+		if b.ctx.Done() != nil {
 			b.link.bodies.add(b)
 		}
 	case *upgraded: // outlives the context
@@ -115,6 +119,9 @@ func (b *body) end(err error) {
 	b.link.bodies.remove(b)
 	b.attempt.End()
 	b.timeout.end()
+	if b.attempted != nil {
+		b.attempted(nil)
+	}
 	if b.cancel != nil {
 		b.cancel()
 	}

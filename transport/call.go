@@ -26,6 +26,7 @@ type call struct {
 	service  *service
 	req      *http.Request // the caller's, never modified
 	ctx      context.Context
+	derived  bool               // ctx is not the request's own
 	cancel   context.CancelFunc // of the service's timeout, or nil
 	start    time.Time
 	replay   *replay // of a body without GetBody, or nil
@@ -35,6 +36,9 @@ type call struct {
 	last     *link                // of the last of them, or nil
 	tried    []*balancer.Endpoint // not to be picked again if there are others
 	earlier  []error              // of the attempts before the last
+
+	hedging    bool                    // this is the hedge of another
+	endAttempt context.CancelCauseFunc // of an attempt with a context of its own, or nil
 }
 
 // A result is how an attempt ended.
@@ -56,6 +60,7 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	}
 	if s.cfg.timeout > 0 {
 		c.ctx, c.cancel = context.WithTimeout(c.ctx, s.cfg.timeout)
+		c.derived = true
 	}
 	if bodyNeedsReplay(req) {
 		c.replay = newReplay(req, s.cfg.replayLimit)
@@ -109,17 +114,22 @@ func (c *call) again(v *view, r *result) (again bool, stopped error) {
 	if c.replay != nil && !c.replay.rewind() {
 		return false, nil // the upload has gone on after the answer
 	}
-	if r.resp != nil {
-		c.earlier = append(c.earlier, fmt.Errorf("status %d from %s", r.resp.StatusCode, c.last.endpoint.Addr()))
-		c.service.transport.discard(r.resp.Body)
-	} else {
-		c.earlier = append(c.earlier, r.err)
-	}
+	c.forgo(r, c.last)
 	if err := c.sleep(wait); err != nil {
 		*r = result{err: err}
 		return false, nil
 	}
 	return true, nil
+}
+
+// forgo gives up a result for that of another attempt.
+func (c *call) forgo(r *result, from *link) {
+	if r.resp == nil {
+		c.earlier = append(c.earlier, r.err)
+		return
+	}
+	c.earlier = append(c.earlier, fmt.Errorf("status %d from %s", r.resp.StatusCode, from.endpoint.Addr()))
+	c.service.transport.discard(r.resp.Body)
 }
 
 // try remembers that the call has been sent to an endpoint, or must not be.
@@ -162,18 +172,30 @@ func (c *call) replayable() bool {
 	}
 }
 
-// attempt sends the call to one endpoint.
-func (c *call) attempt(v *view) (r result) {
-	l, a, trial, err := c.choose(v)
+// attempt sends the call to one endpoint, or to two if it is hedged.
+func (c *call) attempt(v *view) result {
+	p, err := c.choose(v)
 	if err != nil {
 		return result{err: err}
 	}
+	if delay, ok := c.lateAfter(); ok {
+		return c.hedged(p, delay)
+	}
+	return c.send(p)
+}
+
+// send sends the call to the endpoint that was picked.
+func (c *call) send(p picked) (r result) {
+	l, a, trial := p.link, p.attempt, p.trial
 	inFlight := true
 	defer func() { // also if a hook or the base panics
 		if inFlight {
 			a.End()
 		}
 		trial.Release() // does nothing if its outcome is known
+		if c.endAttempt != nil && r.resp == nil {
+			c.endAttempt(nil)
+		}
 	}()
 	if c.ctx.Err() != nil { // nothing is sent after the deadline
 		return result{err: contextError(c.ctx)}
@@ -218,6 +240,7 @@ func (c *call) attempt(v *view) (r result) {
 		trial.Failure()
 	}
 	l.observe(&a, outcome, latency, trial, generation)
+	c.late(outcome, latency)
 	if resp := r.resp; resp != nil {
 		resp.Request = c.req
 		inFlight = c.wrapBody(resp, a, timeout, outcome)

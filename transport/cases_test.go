@@ -132,11 +132,11 @@ import (
 //
 // Health
 //
-//	S74  hedges that lost are nobody's failure: no test, there are no hedges
+//	S74  hedges that lost are nobody's failure: TestHedgesBlameNobody
 //	S75  what is refused here is nobody's failure: TestPlaintextCopiesAmongOthers, TestTheCallersFault
 //	S76  when most look sick, all are used: TestPanic, TestRecoveryFromTotalOutage
-//	S77  hedging: no test, there are no hedges
-//	S78  what must not be hedged: no test, there are no hedges
+//	S77  the first answer counts, and nothing of the other is left: TestHedge
+//	S78  what must not be repeated is not hedged: TestNeverHedged
 //	S79  failing fast attracts nothing: TestFailingFastAttractsNothing, TestOneBadCopyOfThree
 //
 // Lifecycle

@@ -13,8 +13,7 @@ import (
 type conn struct {
 	net.Conn
 	pool   *pool
-	probe  bool        // made for a probe, which may give up on it
-	unread atomic.Bool // since it was handed to net/http
+	unread atomic.Bool // since it was handed to net/http, for HTTP/2
 	closed atomic.Bool
 }
 
@@ -27,13 +26,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// handOver returns a connection for net/http to use, on which nothing is read
-// any more by others.
-func handOver(c net.Conn) net.Conn {
-	if c, ok := c.(*conn); ok && !c.probe {
+// watch has a connection counted as fruitless from when net/http uses it, for
+// HTTP/2, until there is a response.
+func watch(c net.Conn) {
+	if c, ok := c.(*conn); ok {
 		c.unread.Store(true)
 	}
-	return c
 }
 
 func (c *conn) Close() error {
@@ -66,12 +64,13 @@ const spareConns = 8
 
 var errFruitless = errors.New("transport: too many connections that bring no response")
 
-// A fruitless counts the connections that came into use in the last second
-// since the last response. net/http repeats a request that an HTTP/2 server
+// A fruitless counts the HTTP/2 connections that came into use in the last
+// second since the last response. net/http repeats a request that a server
 // resets as malformed, or says goodbye to, on a new connection, at once and
 // without end; a connection too many ends that, and the call goes to another
 // endpoint. Connections that net/http makes and then does not need, as many as
-// it likes in a burst of calls over HTTP/2, do not count.
+// it likes in a burst of calls, do not count. Nor do those over HTTP/1: each call
+// that is given up takes one with it, and is repeated by nobody.
 type fruitless struct {
 	count atomic.Int64
 	mu    sync.Mutex // guards since

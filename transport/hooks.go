@@ -61,6 +61,8 @@ type PickEvent struct {
 	// Trial: the endpoint was ejected and this attempt decides whether it
 	// comes back.
 	Trial bool
+	// Hedge: the attempt runs beside one that is late. See [WithHedging].
+	Hedge bool
 }
 
 // An AttemptEvent says how an attempt went.
@@ -73,6 +75,7 @@ type AttemptEvent struct {
 	Err      error         // why there was none
 	Latency  time.Duration // until the header, or the failure
 	Outcome  balancer.Outcome
+	Hedge    bool // it ran beside one that was late
 }
 
 // An EndEvent says how reading a response's body went.
@@ -197,7 +200,7 @@ func (c *call) hookPick(trial bool) {
 	for _, h := range c.service.transport.cfg.hooks {
 		if h.Pick != nil {
 			h.Pick(PickEvent{
-				Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends, Trial: trial,
+				Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends, Trial: trial, Hedge: c.hedging,
 			})
 		}
 	}
@@ -209,7 +212,7 @@ func (c *call) hookAttempt(r *result, latency time.Duration, outcome balancer.Ou
 	}
 	event := AttemptEvent{
 		Context: c.ctx, Service: c.service.name, Endpoint: c.last.endpoint, Attempt: c.sends,
-		Err: r.err, Latency: latency, Outcome: outcome,
+		Err: r.err, Latency: latency, Outcome: outcome, Hedge: c.hedging,
 	}
 	if r.resp != nil {
 		event.Status = r.resp.StatusCode

@@ -76,6 +76,7 @@ type serviceConfig struct {
 	retry          resilience.RetryConfig
 	budget         resilience.BudgetConfig
 	breaker        resilience.BreakerConfig
+	hedging        *resilience.HedgeDelayConfig
 	panicThreshold float64
 	timeout        time.Duration
 	attemptTimeout time.Duration
@@ -165,6 +166,22 @@ func WithRetry(cfg resilience.RetryConfig) ServiceOption {
 // three per second.
 func WithBudget(cfg resilience.BudgetConfig) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.budget = cfg })
+}
+
+// WithHedging sends a call to a second endpoint when the first is late, and
+// takes the answer that comes first. The zero value means the defaults: late is
+// what takes longer than 95 % of the service's latest calls, once a hundred of
+// them are known. The attempt whose answer is not waited for is canceled, and
+// blamed for nothing but the time that it took.
+//
+// Only calls are hedged that may be repeated, with no body or one that GetBody
+// can make again. A hedge is an attempt like any other: it takes a token of the
+// budget ([WithBudget]) and counts for [WithRetry]. Without this option there
+// are none. They bring little where the policy avoids slow endpoints in time; they
+// help where any endpoint may be slow for a moment. A call that may be hedged costs
+// a copy of the request and ten small objects.
+func WithHedging(cfg resilience.HedgeDelayConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.hedging = &cfg })
 }
 
 // WithBreaker sets when an endpoint's breaker opens. The zero value means the

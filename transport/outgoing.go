@@ -42,7 +42,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
 	pinned := l.pool != nil
 	renamed := c.service.transport.cfg.mapsAddresses && c.service.ownAddress(c.req.URL)
 	remaining := c.remaining()
-	if pinned && !upgrade && !renamed && ownBody && !timed && c.cancel == nil && remaining == "" {
+	if pinned && !upgrade && !renamed && ownBody && !timed && !c.derived && remaining == "" {
 		return c.req, nil, nil
 	}
 
@@ -87,7 +87,7 @@ func (c *call) outgoing(l *link) (*http.Request, *attemptTimeout, error) {
 	case timed:
 		timeout = newAttemptTimeout(c.ctx, c.service.cfg.attemptTimeout)
 		r.req = *r.req.WithContext(timeout.ctx)
-	case c.cancel != nil:
+	case c.derived:
 		r.req = *r.req.WithContext(c.ctx)
 	}
 	return &r.req, timeout, nil

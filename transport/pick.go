@@ -22,26 +22,33 @@ const (
 	keyPatience = 10 * time.Second
 )
 
+// A picked is an endpoint that was chosen for an attempt, which has begun there.
+type picked struct {
+	link    *link
+	attempt balancer.Attempt
+	trial   resilience.Trial // or noTrial
+}
+
 // choose picks an endpoint and counts the attempt there as in flight.
-func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Trial, err error) {
+func (c *call) choose(v *view) (picked, error) {
 	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now(), Key: c.affinity.key, Class: c.affinity.class}
 	if p := c.service.prober; p != nil {
 		p.saw(c.req.URL)
 	}
 	if len(c.tried) == 0 && len(v.trials) > 0 {
-		if l, a, trial, ok := c.takeTrial(v, info); ok {
-			return l, a, trial, nil
+		if p, ok := c.takeTrial(v, info); ok {
+			return p, nil
 		}
 	}
 	// A picked endpoint can have been retired since the view was loaded. Then
 	// there is a newer view, which does not have it.
 	for range maxPicks + len(v.available) {
 		if v.err != nil {
-			return nil, a, noTrial, v.err
+			return picked{}, v.err
 		}
 		e, err := v.picker.Pick(info)
 		if err != nil {
-			return nil, a, noTrial, err
+			return picked{}, err
 		}
 		if e == nil {
 			break
@@ -52,25 +59,26 @@ func (c *call) choose(v *view) (l *link, a balancer.Attempt, trial resilience.Tr
 		}
 		if l.plaintext(c.req) {
 			if slices.Contains(c.tried, e) {
-				return nil, a, noTrial, ErrPlaintext // there are no others
+				return picked{}, ErrPlaintext // there are no others
 			}
 			c.try(e)
 			info.Tried = c.tried
 			continue
 		}
 		if a, ok := e.Begin(info); ok {
+			p := picked{link: l, attempt: a}
 			if l.breaker.State() == resilience.HalfOpen { // used although ejected, in a panic
-				trial, _ = l.breaker.Trial()
+				p.trial, _ = l.breaker.Trial()
 			}
-			return l, a, trial, nil
+			return p, nil
 		}
 		v = c.service.view.Load()
 	}
-	return nil, a, noTrial, errNotOurs
+	return picked{}, errNotOurs
 }
 
 // takeTrial gives the call to a half-open endpoint that waits for one.
-func (c *call) takeTrial(v *view, info balancer.PickInfo) (*link, balancer.Attempt, resilience.Trial, bool) {
+func (c *call) takeTrial(v *view, info balancer.PickInfo) (picked, bool) {
 	var patience time.Duration
 	if !idempotent(c.req) || !c.replayable() {
 		patience = trialPatience
@@ -89,9 +97,9 @@ func (c *call) takeTrial(v *view, info balancer.PickInfo) (*link, balancer.Attem
 			continue
 		}
 		if a, ok := l.endpoint.Begin(info); ok {
-			return l, a, trial, true
+			return picked{l, a, trial}, true
 		}
 		trial.Release()
 	}
-	return nil, balancer.Attempt{}, noTrial, false
+	return picked{}, false
 }

@@ -223,13 +223,21 @@ func (p *pool) renew() {
 
 func (p *pool) dialContext(ctx context.Context, network, _ string) (net.Conn, error) {
 	if c := p.takeWarm(); c != nil {
-		return handOver(c), nil
+		return p.handOver(c), nil
 	}
 	c, err := p.dial(ctx, network)
 	if err != nil {
 		return nil, err
 	}
-	return handOver(c), nil
+	return p.handOver(c), nil
+}
+
+// handOver returns a connection without TLS for net/http to use.
+func (p *pool) handOver(c net.Conn) net.Conn {
+	if protocols := p.service.cfg.protocols; protocols.UnencryptedHTTP2() && !protocols.HTTP1() {
+		watch(c)
+	}
+	return c
 }
 
 func (p *pool) dialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -273,14 +281,13 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	probe := ctx.Value(probeKey{}) != nil
-	if !probe && p.fruitless.reached(spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight()) {
+	if p.fruitless.reached(spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight()) {
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errFruitless}
 	}
 	t.conns.Add(1)
 	p.conns.Add(1)
-	return &conn{Conn: c, pool: p, probe: probe}, nil
+	return &conn{Conn: c, pool: p}, nil
 }
 
 // handshake does what net/http does, and says so when it fails: then nothing
@@ -316,7 +323,9 @@ func (p *pool) handshake(ctx context.Context, raw net.Conn, serverName string) (
 		_ = raw.Close()
 		return nil, &handshakeError{err}
 	}
-	handOver(raw)
+	if c.ConnectionState().NegotiatedProtocol == "h2" {
+		watch(raw)
+	}
 	return c, nil
 }
 

@@ -55,10 +55,6 @@ type prober struct {
 	https    atomic.Bool // as the latest call had it
 }
 
-// probeKey marks the context of a probe. The connections that probes give up do
-// not count against those of calls, see fruitless.
-type probeKey struct{}
-
 var errNoReport = errors.New("transport: probes are answered without a load report")
 
 func newProber(s *service, cfg ProbeConfig) *prober {
@@ -107,7 +103,7 @@ func (p *prober) probe(e *balancer.Endpoint) {
 // ask sends a probe and reports the answer. It is no attempt: it counts neither
 // as load nor for the endpoint's health.
 func (p *prober) ask(l *link) {
-	ctx, cancel := context.WithTimeout(context.WithValue(p.service.transport.ctx, probeKey{}, true), p.timeout)
+	ctx, cancel := context.WithTimeout(p.service.transport.ctx, p.timeout)
 	defer cancel()
 	r, ok := p.exchange(ctx, l)
 	if p.service.transport.ctx.Err() != nil {

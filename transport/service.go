@@ -29,8 +29,9 @@ type service struct {
 	transport *Transport
 	cfg       *serviceConfig
 	retry     *resilience.Retry
-	balancer  *balancer.Service // and its clock, by which all is measured
-	prober    *prober           // or nil
+	hedges    *resilience.HedgeDelay // or nil
+	balancer  *balancer.Service      // and its clock, by which all is measured
+	prober    *prober                // or nil
 
 	view   atomic.Pointer[view] // what calls look at; nil before the first answer
 	ready  chan struct{}        // closed when view is set
@@ -59,6 +60,9 @@ func newService(t *Transport, name string) *service {
 		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget)),
 		ready:     make(chan struct{}),
 		endpoints: make(map[string]*balancer.Endpoint),
+	}
+	if cfg.hedging != nil {
+		s.hedges = resilience.NewHedgeDelay(*cfg.hedging)
 	}
 	var shared balancer.ServiceConfig
 	if cfg.probes != nil {
