@@ -122,6 +122,9 @@ func (b *Budget) Withdraw() bool {
 	return false
 }
 
+// giveBack returns a token that was taken for nothing.
+func (b *Budget) giveBack() { b.deposits.Add(token) }
+
 // Balance returns the number of tokens that are left, for metrics.
 func (b *Budget) Balance() float64 {
 	now := b.now()

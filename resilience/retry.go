@@ -3,6 +3,7 @@ package resilience
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -59,24 +60,39 @@ func normalDelay(d, byDefault time.Duration) time.Duration {
 // A Retry decides whether and when the calls of a service are tried again. It
 // is immutable and may be used concurrently.
 type Retry struct {
-	cfg    RetryConfig
-	budget *Budget
+	cfg     RetryConfig
+	budgets []*Budget
 }
 
-// NewRetry returns a Retry that pays with tokens of the budget, which others
-// may share. Without a budget, nil, only the number of attempts limits
+// NewRetry returns a Retry that pays with a token of each budget, which others
+// may share. Without a budget, or with nil, only the number of attempts limits
 // retries; read the package's documentation before doing that.
-func NewRetry(cfg RetryConfig, budget *Budget) *Retry {
-	return &Retry{cfg: cfg.normal(), budget: budget}
+func NewRetry(cfg RetryConfig, budgets ...*Budget) *Retry {
+	budgets = slices.DeleteFunc(slices.Clone(budgets), func(b *Budget) bool { return b == nil })
+	return &Retry{cfg: cfg.normal(), budgets: budgets}
 }
 
 // Start begins a call with its first attempt, and deposits for it in the
 // budget. It does not allocate.
 func (r *Retry) Start() Attempts {
-	if r.budget != nil {
-		r.budget.Deposit()
+	for _, b := range r.budgets {
+		b.Deposit()
 	}
 	return Attempts{retry: r, number: 1}
+}
+
+// withdraw takes a token from each budget, or from none.
+func (r *Retry) withdraw() bool {
+	for i, b := range r.budgets {
+		if b.Withdraw() {
+			continue
+		}
+		for _, paid := range r.budgets[:i] {
+			paid.giveBack()
+		}
+		return false
+	}
+	return true
 }
 
 // Attempts counts the attempts of one call. It is made by [Retry.Start], and
@@ -122,7 +138,7 @@ func (a *Attempts) Next(now, deadline time.Time, fresh bool, retryAfter time.Dur
 	if !deadline.IsZero() && deadline.Sub(now) <= wait {
 		return 0, ErrDeadlineTooNear
 	}
-	if r.budget != nil && !r.budget.Withdraw() {
+	if !r.withdraw() {
 		return 0, ErrBudgetExhausted
 	}
 	a.number++
@@ -136,7 +152,7 @@ func (a *Attempts) Hedge() error {
 	if a.number >= a.retry.cfg.Attempts {
 		return ErrAttemptsExhausted
 	}
-	if b := a.retry.budget; b != nil && !b.Withdraw() {
+	if !a.retry.withdraw() {
 		return ErrBudgetExhausted
 	}
 	a.number++

@@ -43,7 +43,7 @@ func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemp
 		if c.endAttempt != nil {
 			c.endAttempt(nil)
 		}
-		a.End()
+		c.last.end(&a)
 		return false
 	}
 	wrapper := &body{
@@ -76,14 +76,29 @@ func (c *call) bodiless(resp *http.Response) bool {
 func (c *call) handOver(resp *http.Response) {
 	switch b := resp.Body.(type) {
 	case *body:
-		b.cancel = c.cancel
+		b.cancel = c.ending()
 		if b.ctx.Done() != nil {
 			b.link.bodies.add(b)
 		}
 	case *upgraded: // outlives the context
-		b.cancel = c.cancel
+		b.cancel = c.ending()
 	default:
+		c.passage.end(c.outcome, c.latency)
 		c.release()
+	}
+}
+
+// ending returns what is to be done at the end of the body, or nil.
+func (c *call) ending() func() {
+	if c.passage.guards == nil {
+		return c.cancel
+	}
+	p, outcome, latency, cancel := c.passage, c.outcome, c.latency, c.cancel
+	return func() {
+		p.end(outcome, latency)
+		if cancel != nil {
+			cancel()
+		}
 	}
 }
 
@@ -117,7 +132,7 @@ func (b *body) end(err error) {
 		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation())
 	}
 	b.link.bodies.remove(b)
-	b.attempt.End()
+	b.link.end(&b.attempt)
 	b.timeout.end()
 	if b.attempted != nil {
 		b.attempted(nil)

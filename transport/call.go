@@ -36,6 +36,9 @@ type call struct {
 	last     *link                // of the last of them, or nil
 	tried    []*balancer.Endpoint // not to be picked again if there are others
 	earlier  []error              // of the attempts before the last
+	passage  passage              // through the service's guards
+	outcome  balancer.Outcome     // of the last attempt
+	latency  time.Duration        // likewise
 
 	hedging    bool                    // this is the hedge of another
 	endAttempt context.CancelCauseFunc // of an attempt with a context of its own, or nil
@@ -54,7 +57,7 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	if !s.called.Load() { // spare the usual case the write
 		s.called.Store(true)
 	}
-	c := call{service: s, req: req, ctx: req.Context(), attempts: s.retry.Start()}
+	c := call{service: s, req: req, ctx: req.Context(), attempts: s.retry.Start(), outcome: balancer.Ignored}
 	if len(s.transport.cfg.hooks) > 0 { // nobody else wants to know
 		c.start = time.Now()
 	}
@@ -64,6 +67,12 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	}
 	if bodyNeedsReplay(req) {
 		c.replay = newReplay(req, s.cfg.replayLimit)
+	}
+	if s.guards != nil {
+		var err error
+		if c.passage, err = s.guards.enter(c.ctx); err != nil {
+			return c.fail(err, nil)
+		}
 	}
 
 	for {
@@ -76,6 +85,8 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 		case err != errForgotten: //nolint:errorlint // a marker, never wrapped
 			return c.fail(err, nil)
 		case c.sends == 0:
+			c.passage.trial.Release()
+			c.passage.end(c.outcome, c.latency)
 			c.release()
 			return nil, errForgotten // RoundTrip looks the name up once more
 		default:
@@ -161,6 +172,8 @@ func (c *call) sleep(d time.Duration) error {
 // replayable reports whether the request can be sent once more.
 func (c *call) replayable() bool {
 	switch {
+	case repeatability(c.req) == notRepeatable:
+		return false
 	case c.req.Body == nil || c.req.Body == http.NoBody:
 		return true
 	case len(c.req.Trailer) > 0: // filled while the body is read: two attempts would share it
@@ -190,7 +203,7 @@ func (c *call) send(p picked) (r result) {
 	inFlight := true
 	defer func() { // also if a hook or the base panics
 		if inFlight {
-			a.End()
+			l.end(&a)
 		}
 		trial.Release() // does nothing if its outcome is known
 		if c.endAttempt != nil && r.resp == nil {
@@ -227,6 +240,9 @@ func (c *call) send(p picked) (r result) {
 		timeout.end()
 	} else {
 		outcome, r.repeat, r.retryAfter = classifyResponse(resp)
+		if again := c.service.cfg.retryIf; again != nil && r.repeat == repeatNever && again(resp) {
+			r.repeat = repeatIdempotent
+		}
 		r.resp = resp
 		if c.service.cfg.loadReports {
 			l.takeReport(resp, a.Start()+latency)
@@ -240,6 +256,7 @@ func (c *call) send(p picked) (r result) {
 		trial.Failure()
 	}
 	l.observe(&a, outcome, latency, trial, generation)
+	c.outcome, c.latency = outcome, latency
 	c.late(outcome, latency)
 	if resp := r.resp; resp != nil {
 		resp.Request = c.req
@@ -262,6 +279,7 @@ func drop(resp *http.Response) {
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
+	c.passage.know(c.outcome)
 	c.setCookie(resp)
 	c.handOver(resp)
 	c.hookCall(resp.StatusCode, nil)
@@ -276,6 +294,8 @@ func (c *call) fail(err, stopped error) (*http.Response, error) {
 		e.Attempts = c.sends
 	}
 	c.finish()
+	c.passage.know(c.outcome)
+	c.passage.end(c.outcome, c.latency)
 	c.release()
 	c.hookCall(0, e)
 	return nil, e

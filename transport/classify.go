@@ -26,9 +26,12 @@ const (
 )
 
 // idempotent reports whether sending a request twice does no more than sending
-// it once: by its method (RFC 9110, section 9.2.2), or because it says so with
-// an idempotency key, as net/http understands it.
+// it once: by its method (RFC 9110, section 9.2.2), or because it says so, with
+// Repeatable or with an idempotency key, as net/http understands it.
 func idempotent(req *http.Request) bool {
+	if repeatability(req) == repeatable {
+		return true
+	}
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
 		return true

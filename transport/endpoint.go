@@ -19,6 +19,7 @@ type link struct {
 	base     http.RoundTripper
 	pool     *pool // under base, or nil over the user's own base for all
 	breaker  *resilience.Breaker
+	limit    *resilience.Limit // of attempts in flight, or nil
 	bodies   bodies
 	checks   *checks          // of its health, or nil
 	warming  bool             // gets no calls yet; guarded by service.mu
@@ -41,6 +42,9 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 	l.service = s
 	l.scheme = in.Scheme
 	l.breaker = resilience.NewBreaker(s.cfg.breaker, l.breakerChanged)
+	if s.cfg.endpointLimit > 0 {
+		l.limit = resilience.NewLimit(resilience.LimitConfig{MaxInFlight: s.cfg.endpointLimit})
+	}
 	l.base = s.transport.cfg.base
 	if l.base == nil {
 		l.pool = newPool(s, e)
@@ -76,6 +80,27 @@ func (l *link) ails() Reason {
 		return ReasonHealthCheck
 	default:
 		return ""
+	}
+}
+
+// begin begins an attempt, unless the endpoint has as many as it may have, or
+// has been retired.
+func (l *link) begin(info balancer.PickInfo) (a balancer.Attempt, full, ok bool) {
+	if l.limit != nil && !l.limit.TryAcquire() {
+		return a, true, false
+	}
+	a, ok = l.endpoint.Begin(info)
+	if !ok && l.limit != nil {
+		l.limit.Release()
+	}
+	return a, false, ok
+}
+
+// end ends it.
+func (l *link) end(a *balancer.Attempt) {
+	a.End()
+	if l.limit != nil {
+		l.limit.Release()
 	}
 }
 

@@ -81,7 +81,7 @@ func (c *call) hedged(p picked, delay time.Duration) result {
 	c.sends = h.call.sends
 	if h.won() {
 		drop(r.resp)
-		c.last = h.call.last
+		c.last, c.outcome, c.latency = h.call.last, h.call.outcome, h.call.latency
 		return other
 	}
 	c.try(p.link.endpoint)
@@ -89,6 +89,7 @@ func (c *call) hedged(p picked, delay time.Duration) result {
 	if other.resp != nil || r.resp == nil {
 		r, other = other, r
 		c.last, from = from, c.last
+		c.outcome, c.latency = h.call.outcome, h.call.latency
 	}
 	c.try(h.call.last.endpoint)
 	c.forgo(&other, from)

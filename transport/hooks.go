@@ -137,7 +137,7 @@ type HealthCheckEvent struct {
 // A BreakerEvent says how a breaker changed.
 type BreakerEvent struct {
 	Service  string
-	Endpoint *balancer.Endpoint
+	Endpoint *balancer.Endpoint // nil for the breaker of the service, see [WithServiceBreaker]
 	From, To resilience.State
 }
 

@@ -60,6 +60,7 @@ type config struct {
 	outside         *outside
 	mapsAddresses   bool
 	deadlineHeader  string
+	totalBudget     *resilience.BudgetConfig
 	dial            func(ctx context.Context, network, addr string) (net.Conn, error)
 	dialTimeout     time.Duration
 	registryTimeout time.Duration
@@ -77,6 +78,10 @@ type serviceConfig struct {
 	budget         resilience.BudgetConfig
 	breaker        resilience.BreakerConfig
 	hedging        *resilience.HedgeDelayConfig
+	guards         guardConfigs
+	endpointLimit  int
+	fallback       Fallback
+	retryIf        func(*http.Response) bool
 	panicThreshold float64
 	timeout        time.Duration
 	attemptTimeout time.Duration
@@ -166,6 +171,22 @@ func WithRetry(cfg resilience.RetryConfig) ServiceOption {
 // three per second.
 func WithBudget(cfg resilience.BudgetConfig) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.budget = cfg })
+}
+
+// WithTotalBudget sets how many attempts of all services together may be retries
+// or hedges, beside what [WithBudget] allows each of them. Without it there is no
+// such bound.
+func WithTotalBudget(cfg resilience.BudgetConfig) Option {
+	return option(func(c *config) { c.totalBudget = &cfg })
+}
+
+// WithRetryIf has calls repeated for more responses than those that are by
+// themselves: 421, 425, 429, 502, 503 and 504. It is asked about every other
+// response, must be quick, and must not touch the body. Where it says so, a call
+// is repeated if that does no harm, and within all bounds. It changes nothing
+// about what the response means for its endpoint's health.
+func WithRetryIf(again func(*http.Response) bool) ServiceOption {
+	return serviceOption(func(c *serviceConfig) { c.retryIf = again })
 }
 
 // WithHedging sends a call to a second endpoint when the first is late, and

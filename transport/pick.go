@@ -40,6 +40,7 @@ func (c *call) choose(v *view) (picked, error) {
 			return p, nil
 		}
 	}
+	var full []*balancer.Endpoint
 	// A picked endpoint can have been retired since the view was loaded. Then
 	// there is a newer view, which does not have it.
 	for range maxPicks + len(v.available) {
@@ -65,7 +66,18 @@ func (c *call) choose(v *view) (picked, error) {
 			info.Tried = c.tried
 			continue
 		}
-		if a, ok := e.Begin(info); ok {
+		a, isFull, ok := l.begin(info)
+		if isFull {
+			if !slices.Contains(full, e) {
+				full = append(full, e)
+			}
+			if len(full) == len(v.available) {
+				return picked{}, resilience.ErrLimitReached
+			}
+			info.Tried = append(slices.Clip(info.Tried), e)
+			continue
+		}
+		if ok {
 			p := picked{link: l, attempt: a}
 			if l.breaker.State() == resilience.HalfOpen { // used although ejected, in a panic
 				p.trial, _ = l.breaker.Trial()
@@ -96,7 +108,7 @@ func (c *call) takeTrial(v *view, info balancer.PickInfo) (picked, bool) {
 		if !ok {
 			continue
 		}
-		if a, ok := l.endpoint.Begin(info); ok {
+		if a, _, ok := l.begin(info); ok {
 			return picked{l, a, trial}, true
 		}
 		trial.Release()

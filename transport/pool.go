@@ -281,7 +281,7 @@ func (p *pool) dial(ctx context.Context, network string) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	if p.fruitless.reached(spareConns+int64(p.cfg.Warm)+2*p.endpoint.InFlight()) {
+	if p.fruitless.reached(spareConns + int64(p.cfg.Warm) + 2*p.endpoint.InFlight()) {
 		_ = c.Close()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errFruitless}
 	}

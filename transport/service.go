@@ -30,6 +30,7 @@ type service struct {
 	cfg       *serviceConfig
 	retry     *resilience.Retry
 	hedges    *resilience.HedgeDelay // or nil
+	guards    *guards                // or nil
 	balancer  *balancer.Service      // and its clock, by which all is measured
 	prober    *prober                // or nil
 
@@ -57,13 +58,20 @@ func newService(t *Transport, name string) *service {
 		name:      name,
 		transport: t,
 		cfg:       cfg,
-		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget)),
+		retry:     resilience.NewRetry(cfg.retry, resilience.NewBudget(cfg.budget), t.budget),
 		ready:     make(chan struct{}),
 		endpoints: make(map[string]*balancer.Endpoint),
 	}
 	if cfg.hedging != nil {
 		s.hedges = resilience.NewHedgeDelay(*cfg.hedging)
 	}
+	s.guards = newGuards(cfg.guards, func(from, to resilience.State) {
+		for _, h := range t.cfg.hooks {
+			if h.BreakerChanged != nil {
+				h.BreakerChanged(BreakerEvent{Service: name, From: from, To: to})
+			}
+		}
+	})
 	var shared balancer.ServiceConfig
 	if cfg.probes != nil {
 		s.prober = newProber(s, *cfg.probes)
@@ -139,6 +147,7 @@ func (s *service) shut(err error) {
 	for _, e := range endpoints {
 		links.Of(e).retire()
 	}
+	s.guards.close()
 }
 
 // await returns the current view, waiting for the first if there is none yet:

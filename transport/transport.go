@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/resilience"
 )
 
 // maxServices bounds the names for which a Transport keeps state. A program
@@ -28,6 +29,7 @@ type Transport struct {
 	ctx    context.Context // done when the Transport is closed
 	cancel context.CancelCauseFunc
 
+	budget   *resilience.Budget                  // of all services, or nil
 	services atomic.Pointer[map[string]*service] // replaced, never changed
 	conns    atomic.Int64                        // open now, of all pools
 
@@ -48,6 +50,9 @@ func New(watcher discovery.Watcher, opts ...Option) *Transport {
 	}
 	t := &Transport{watcher: watcher, cfg: newConfig(opts)}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	if t.cfg.totalBudget != nil {
+		t.budget = resilience.NewBudget(*t.cfg.totalBudget)
+	}
 	t.services.Store(&map[string]*service{})
 	return t
 }
@@ -68,8 +73,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return t.cfg.outside.base.RoundTrip(req)
 		}
 		resp, err := s.call(req)
-		if err != errForgotten { //nolint:errorlint // a marker, never wrapped
-			return resp, err
+		switch {
+		case err == nil:
+			return resp, nil
+		case err == errForgotten: //nolint:errorlint // a marker, never wrapped
+		case s.cfg.fallback != nil:
+			return s.fallBack(req, err)
+		default:
+			return nil, err
 		}
 	}
 }
