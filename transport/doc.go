@@ -18,15 +18,22 @@
 //	http.Client
 //	  └ RoundTrip ─────────── find the service by the URL's host; wait for the
 //	      │                   registry's first answer if it is called first
-//	      └ call ──────────── timeout of the call (off), retry budget
-//	          └ attempts ──── retries on endpoints not tried yet, backoff
+//	      └ call ──────────── timeout of the call (off), retry budget; the service's
+//	          │               guards (off): breaker, throttle, rate limit, limits
+//	          └ attempts ──── retries on endpoints not tried yet, backoff; a hedge
+//	              │           beside an attempt that is late (off)
 //	              └ pick ──── the policy, among endpoints whose breaker is closed;
-//	                  │       or a trial for one that is half-open
+//	                  │       or a trial for one that is half-open; the endpoint's
+//	                  │       limit (off)
 //	                  └ send  timeout of the attempt (off), the endpoint's own
 //	                          connection pool; the body's end is the attempt's
 //
 // In the code, [Transport.RoundTrip] leads to service.call in call.go, which
-// is this picture read from top to bottom.
+// is this picture read from top to bottom; the order of the service's guards is
+// that of guards.enter in guards.go. What is off is an option away: see
+// [WithHedging], [WithServiceBreaker], [WithThrottle], [WithRateLimit],
+// [WithLimit], [WithAdaptiveLimit], [WithEndpointLimit], and [WithFallback] for a
+// call that has failed. What a guard refuses fails with its [resilience.Reason].
 //
 // The caller's own request is what is sent: it is not copied, and the URL
 // keeps the name. The endpoint's pool connects to the endpoint's address
@@ -126,6 +133,9 @@
 // elsewhere; and where the server refuses streams (REFUSED_STREAM), on the same
 // connection after 1, 2, 4 seconds and so on, until [WithAttemptTimeout] or the
 // call's deadline ends that.
+//
+// [Repeatable] and [Unrepeatable] say of a single call whether it may be, and
+// [WithRetryIf] adds to the responses that are worth it.
 //
 // # What counts against an endpoint
 //
