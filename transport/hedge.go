@@ -123,6 +123,9 @@ func (h *hedge) begin() {
 }
 
 func (h *hedge) run(v *view) {
+	// Close waits for this goroutine, so it must not wait for the attempt.
+	stop := context.AfterFunc(h.call.service.transport.ctx, func() { h.second(ErrClosed) })
+	defer stop()
 	r := h.call.attempt(v)
 	h.mu.Lock()
 	phase := h.phase

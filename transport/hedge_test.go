@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -285,9 +286,9 @@ func TestHedgesStayWithinTheBudget(t *testing.T) {
 func TestHedgeDelayFollowsTheService(t *testing.T) {
 	var seen attempts
 	inMesh(t, func(t *testing.T, m *mesh) {
-		n := 0
+		var n atomic.Int64
 		m.serve("10.0.0.1:80", func(http.ResponseWriter, *http.Request) {
-			if n++; n%50 == 0 {
+			if n.Add(1)%50 == 0 {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -332,6 +333,25 @@ func TestHedgeOfACallerWhoGivesUp(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "enough")
 		assert.Equal(t, 3*hedgeAfter, time.Since(start))
+	}, hedging()...)
+}
+
+// Close does not wait for what hangs.
+func TestHedgeAndClose(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		m.serve("10.0.0.1:80", hangs)
+		m.serve("10.0.0.2:80", hangs)
+		m.registry.Set("orders", discovery.Addrs(addrs(2)...)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { assert.ErrorIs(t, m.hold(ctx), context.Canceled) })
+		time.Sleep(2 * hedgeAfter)
+		start := time.Now()
+		m.rt.Close()
+		assert.Zero(t, time.Since(start))
+		time.Sleep(time.Minute)
+		cancel()
+		all.Wait()
 	}, hedging()...)
 }
 
