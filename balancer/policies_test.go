@@ -245,22 +245,25 @@ func simulate(policy balancer.Policy, n, callers int, from, until time.Duration,
 
 // One of three fails in 50 µs, the others answer in 2 ms. To a rule that looks
 // at calls in flight or at latency alone it is the best of all.
-func TestPeakEWMAAvoidsAnEndpointThatFailsAtOnce(t *testing.T) {
-	for name, outcome := range map[string]balancer.Outcome{"failing": balancer.Failure, "busy": balancer.Busy} {
-		for _, sick := range []time.Duration{0, 2 * time.Second} { // from the start, or after having been well
-			t.Run(name+" after "+sick.String(), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					shares := simulate(balancer.PeakEWMA, 3, 16, sick+time.Second, sick+20*time.Second, func(i int, now time.Duration) server {
-						if i == 0 && now >= sick {
-							return server{50 * time.Microsecond, outcome}
-						}
-						return server{2 * time.Millisecond, balancer.Success}
-					})
-					t.Logf("shares %.4f", shares)
-					assert.Less(t, shares[0], 0.01)
-					assert.InDelta(t, 0.5, shares[1], 0.05)
-				})
+func TestAnEndpointThatFailsAtOnceIsAvoided(t *testing.T) {
+	outcomes := map[string]balancer.Outcome{"failing": balancer.Failure, "busy": balancer.Busy}
+	avoided := func(t *testing.T, policy balancer.Policy, outcome balancer.Outcome, sick time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			shares := simulate(policy, 3, 16, sick+time.Second, sick+20*time.Second, func(i int, now time.Duration) server {
+				if i == 0 && now >= sick {
+					return server{50 * time.Microsecond, outcome}
+				}
+				return server{2 * time.Millisecond, balancer.Success}
 			})
+			t.Logf("shares %.4f", shares)
+			assert.Less(t, shares[0], 0.01)
+			assert.InDelta(t, 0.5, shares[1], 0.05)
+		})
+	}
+	for _, p := range policies[3:5] { // those that look at latency
+		for name, outcome := range outcomes {
+			t.Run(p.name+"/"+name+" from the start", func(t *testing.T) { avoided(t, p.policy, outcome, 0) })
+			t.Run(p.name+"/"+name+" after having been well", func(t *testing.T) { avoided(t, p.policy, outcome, 2*time.Second) })
 		}
 	}
 }

@@ -225,28 +225,6 @@ func TestShortestExpectedDelayStarvesNobody(t *testing.T) {
 	})
 }
 
-// One of three fails in 50 µs, the others answer in 2 ms. To a rule that looks
-// at calls in flight or at latency alone it is the best of all.
-func TestShortestExpectedDelayAvoidsAnEndpointThatFailsAtOnce(t *testing.T) {
-	for name, outcome := range map[string]balancer.Outcome{"failing": balancer.Failure, "busy": balancer.Busy} {
-		for _, sick := range []time.Duration{0, 2 * time.Second} { // from the start, or after having been well
-			t.Run(name+" after "+sick.String(), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					shares := simulate(balancer.ShortestExpectedDelay, 3, 16, sick+time.Second, sick+20*time.Second, func(i int, now time.Duration) server {
-						if i == 0 && now >= sick {
-							return server{50 * time.Microsecond, outcome}
-						}
-						return server{2 * time.Millisecond, balancer.Success}
-					})
-					t.Logf("shares %.4f", shares)
-					assert.Less(t, shares[0], 0.01)
-					assert.InDelta(t, 0.5, shares[1], 0.05)
-				})
-			})
-		}
-	}
-}
-
 // A black hole takes a call from each caller at most, then none while it is
 // silent.
 func TestShortestExpectedDelayAvoidsABlackHole(t *testing.T) {
