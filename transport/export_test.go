@@ -5,4 +5,5 @@ var (
 	ServiceName     = serviceName
 	ParseRetryAfter = parseRetryAfter
 	Sendable        = sendable
+	AskURL          = askURL
 )
