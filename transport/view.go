@@ -61,7 +61,7 @@ func (s *service) rebuild() {
 		case l.state == resilience.HalfOpen && l.rests() == "":
 			trials = append(trials, l)
 		}
-		if s.cfg.keyed() && l.state != resilience.Open {
+		if s.cfg.keyed() && l.state != resilience.Open && l.rests() == "" {
 			withTrials = append(withTrials, e)
 		}
 	}
