@@ -60,7 +60,8 @@ func (e *Ejection) Eject(cfg EjectionConfig, reason Reason, now time.Time) {
 
 // Tick says that an interval has passed, and reports whether the endpoint
 // returns with it. An interval in which it was not ejected takes one from the
-// count of its ejections, so that old sins are forgotten.
+// count of its ejections, so that old sins are forgotten. While it is ejected,
+// Tick may be called at any time, as when its time is over.
 func (e *Ejection) Tick(now time.Time) (returned bool) {
 	if e.Ejected() {
 		if now.Before(e.until) {

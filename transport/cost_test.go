@@ -118,6 +118,9 @@ func TestAllocations(t *testing.T) {
 			transport.WithPolicy(balancer.RingHash(balancer.RingHashConfig{})),
 			transport.WithKey(transport.HeaderKey("x-header-3")), transport.WithClass(func(*http.Request) string { return "some" }),
 		}},
+		"outlier ejection": {body: "hello", want: 1, set: 10, opts: []transport.Option{
+			transport.WithOutlierEjection(transport.OutlierEjectionConfig{}),
+		}},
 		"a timeout per attempt": {body: "hello", want: 10, set: 10, opts: []transport.Option{transport.WithAttemptTimeout(time.Minute)}},
 		"a timeout per call":    {body: "hello", want: 10, set: 10, opts: []transport.Option{transport.WithTimeout(time.Minute)}},
 	} {

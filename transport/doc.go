@@ -167,6 +167,16 @@
 // has passed. An endpoint gets calls if both its breaker and its checks say so;
 // the panic threshold holds for both together. [EndpointEvent] has the reason.
 //
+// # Outliers
+//
+// An endpoint that fails three calls in ten opens no breaker, and is worth leaving
+// alone if the others fail none. [WithOutlierEjection] compares the endpoints of a
+// service every 10 s, ejects one that fails far more often than the others for
+// 30 s, and for longer if it does so again. It ends by the clock, without a
+// trial, unless the breaker has opened meanwhile. An endpoint gets calls if its
+// breaker, its checks and its ejection say so, and the panic threshold holds for
+// all of them together.
+//
 // # While the registry cannot be asked
 //
 // Its last answer stands. An error is logged and told to [Hooks]. An empty set
@@ -182,6 +192,7 @@
 //	breaker              5 in a row, 50 %   WithBreaker
 //	panic threshold      50 %               WithPanicThreshold
 //	health checks        none               WithHealthCheck
+//	outlier ejection     none               WithOutlierEjection says why
 //	dial timeout         2 s                WithDialTimeout
 //	timeout of a call    none               WithTimeout; the caller's context has one
 //	  of an attempt      none               WithAttemptTimeout says why

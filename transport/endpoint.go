@@ -22,6 +22,7 @@ type link struct {
 	limit    *resilience.Limit // of attempts in flight, or nil
 	bodies   bodies
 	checks   *checks          // of its health, or nil
+	standing *standing        // among the others, or nil
 	warming  bool             // gets no calls yet; guarded by service.mu
 	state    resilience.State // when the view was built; guarded by service.mu
 	ejected  bool             // in the view; guarded by service.mu
@@ -54,6 +55,7 @@ func (s *service) newEndpoint(in discovery.Instance) *balancer.Endpoint {
 		}
 	}
 	l.checks = newChecks(l, s.cfg.healthCheck)
+	l.standing = s.outliers.newStanding()
 	return e
 }
 
@@ -73,14 +75,19 @@ func (l *link) waits() Reason {
 // ails returns why the endpoint should get no calls, as of the last look at
 // its breaker. The caller holds service.mu.
 func (l *link) ails() Reason {
-	switch {
-	case l.state != resilience.Closed:
+	if l.state != resilience.Closed {
 		return ReasonBreakerOpen
-	case l.checks.ill():
-		return ReasonHealthCheck
-	default:
-		return ""
 	}
+	return l.rests()
+}
+
+// rests returns why it should get none, not even a trial, whatever its breaker
+// says. The caller holds service.mu.
+func (l *link) rests() Reason {
+	if l.checks.ill() {
+		return ReasonHealthCheck
+	}
+	return l.standing.ejected()
 }
 
 // begin begins an attempt, unless the endpoint has as many as it may have, or
@@ -156,7 +163,8 @@ var noTrial resilience.Trial
 
 // observe enters the outcome of an attempt into both accounts: that of load
 // and that of health. Generation is the breaker's when the attempt began: an
-// outcome from before its last change is no news about the endpoint's health.
+// outcome from before its last change is no news about the endpoint's health,
+// nor is one from before the end of an ejection.
 func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency time.Duration, trial resilience.Trial, generation uint64) {
 	a.Observe(outcome, latency)
 	switch {
@@ -166,10 +174,12 @@ func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency ti
 		trial.Failure()
 	case trial != noTrial:
 		trial.Release()
-	case l.breaker.Generation() != generation:
+	case l.breaker.Generation() != generation || l.standing.predates(a):
 	case outcome == balancer.Success:
+		l.standing.success()
 		l.breaker.Success()
 	case outcome == balancer.Failure:
+		l.standing.failure()
 		l.breaker.Failure()
 	}
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -55,7 +53,7 @@ type HealthCheckConfig struct {
 }
 
 func (c HealthCheckConfig) normal() HealthCheckConfig {
-	c.Path = "/" + strings.TrimPrefix(cmp.Or(c.Path, "/readyz"), "/")
+	c.Path = cmp.Or(c.Path, "/readyz")
 	c.Scheme = cmp.Or(c.Scheme, "http")
 	if c.Interval == 0 {
 		c.Interval = 10 * time.Second
@@ -81,6 +79,7 @@ func (c HealthCheckConfig) normal() HealthCheckConfig {
 type checks struct {
 	link   *link
 	cfg    *HealthCheckConfig
+	url    url.URL // but for the host
 	ctx    context.Context
 	cancel context.CancelFunc
 	first  time.Duration // until the first
@@ -97,7 +96,8 @@ func newChecks(l *link, cfg *HealthCheckConfig) *checks {
 	if cfg == nil {
 		return nil
 	}
-	c := &checks{link: l, cfg: cfg, held: cfg.HoldBack}
+	c := &checks{link: l, cfg: cfg, url: askURL(cfg.Path), held: cfg.HoldBack}
+	c.url.Scheme = cfg.Scheme
 	c.ctx, c.cancel = context.WithCancel(l.service.transport.ctx)
 	if !c.held {
 		c.first = rand.N(cfg.Interval)
@@ -142,52 +142,18 @@ func (c *checks) run() {
 	}
 }
 
-// ask makes one check. It is no attempt: what it takes is neither load nor
-// latency, and no breaker hears of it.
+// ask makes one check.
 func (c *checks) ask() HealthCheckEvent {
-	event := HealthCheckEvent{Service: c.link.service.name, Endpoint: c.link.endpoint}
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Timeout)
 	defer cancel()
-	start := time.Now()
-	resp, err := c.link.base.RoundTrip(c.request(ctx))
-	event.Latency = time.Since(start)
-	switch {
-	case err != nil:
-		drop(resp)
-		event.Err = err
-		return event
-	case resp == nil:
-		event.Err = errNilResponse
-		return event
+	a, err := c.link.ask(ctx, c.url, http.Header{"User-Agent": {"namesake-health-check"}}, drainLimit)
+	if err == nil && !c.cfg.Expect(a.status) {
+		err = fmt.Errorf("%w %d", errStatus, a.status)
 	}
-	event.Status = resp.StatusCode
-	if !c.cfg.Expect(resp.StatusCode) {
-		event.Err = fmt.Errorf("%w %d", errStatus, resp.StatusCode)
+	return HealthCheckEvent{
+		Service: c.link.service.name, Endpoint: c.link.endpoint,
+		Status: a.status, Err: err, Latency: a.latency,
 	}
-	if resp.Body != nil { // read, so that the connection can be used again
-		_, _ = io.CopyN(io.Discard, resp.Body, drainLimit)
-	}
-	drop(resp)
-	return event
-}
-
-// request returns what is sent, which reaches the endpoint as calls do.
-func (c *checks) request(ctx context.Context) *http.Request {
-	name := c.link.service.name
-	u, err := url.ParseRequestURI(c.cfg.Path)
-	if err != nil {
-		u = &url.URL{Path: c.cfg.Path}
-	}
-	u.Scheme = cmp.Or(c.link.scheme, c.cfg.Scheme)
-	u.Host = name
-	if c.link.pool == nil {
-		u.Host = c.link.endpoint.Addr()
-	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: name,
-		Header: http.Header{"User-Agent": {"namesake-health-check"}},
-	}
-	return req.WithContext(ctx)
 }
 
 // take enters the outcome of a check into the account of the endpoint's

@@ -117,8 +117,10 @@ const (
 	ReasonWarming  Reason = "warming up" // until its connections are made
 	ReasonHeldBack Reason = "held back"  // until a health check has passed, or too many have failed
 	// Ejected:
-	ReasonBreakerOpen Reason = "breaker open"
-	ReasonHealthCheck Reason = "health check failed"
+	ReasonBreakerOpen  Reason = "breaker open"
+	ReasonHealthCheck  Reason = "health check failed"
+	ReasonSuccessRate  Reason = "low success rate"   // far below the others': see WithOutlierEjection
+	ReasonFailureRatio Reason = "high failure ratio" // whatever the others': see WithOutlierEjection
 	// Restored:
 	ReasonRecovered Reason = "recovered"
 	ReasonPanic     Reason = "too few left" // it is as it was, but too few others look well

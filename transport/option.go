@@ -91,7 +91,8 @@ type serviceConfig struct {
 	pool           PoolConfig
 	loadReports    bool
 	probes         *ProbeConfig
-	healthCheck    *HealthCheckConfig // nil: none
+	healthCheck    *HealthCheckConfig     // nil: none
+	outliers       *OutlierEjectionConfig // nil: none
 }
 
 type option func(*config)
@@ -325,6 +326,35 @@ func WithHealthCheck(cfg HealthCheckConfig) ServiceOption {
 		if cfg.Interval >= 0 {
 			normal := cfg.normal()
 			c.healthCheck = &normal
+		}
+	})
+}
+
+// WithOutlierEjection compares the endpoints of a service at intervals, and
+// ejects those that fail far more often than the others, though not often
+// enough in a row or altogether for their breakers: one that fails three calls
+// in ten, say. See [resilience.Outliers]. An ejection is respected only as long
+// as enough endpoints are left, breakers and health checks included
+// ([WithPanicThreshold]), and ends by the clock, without a trial.
+//
+// The zero value means the defaults: after each 10 s, endpoints whose success
+// rate is 1.9 standard deviations and 5 points below the mean, and those that
+// fail 85 % of their calls, are ejected for 30 s, and for 30 s more each time
+// that follows; one of up to 19 at a time, if there are five or more with
+// enough calls.
+//
+// Without this option, nothing is compared. It is off by default, unlike
+// breakers, because it takes for granted that all endpoints get calls of the
+// same kind. Where a key decides who gets which ([WithKey]), calls that always
+// fail, such as those of one user, look like an endpoint that does, and when it
+// is ejected, the next one does. Turn it on where endpoints can stand in for
+// each other and get some ten calls a second each.
+func WithOutlierEjection(cfg OutlierEjectionConfig) ServiceOption {
+	return serviceOption(func(c *serviceConfig) {
+		c.outliers = nil
+		if cfg.Interval >= 0 {
+			normal := cfg.normal()
+			c.outliers = &normal
 		}
 	})
 }

@@ -3,10 +3,8 @@ package transport
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +46,7 @@ type ProbeConfig struct {
 // A prober asks the endpoints of a service for their load.
 type prober struct {
 	service  *service
-	url      url.URL // but for the scheme
+	url      url.URL // but for scheme and host
 	timeout  time.Duration
 	limit    int64
 	inFlight atomic.Int64
@@ -67,10 +65,7 @@ func newProber(s *service, cfg ProbeConfig) *prober {
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = DefaultMaxProbes
 	}
-	p := &prober{service: s, timeout: cfg.Timeout, limit: int64(cfg.MaxInFlight)}
-	path, query, _ := strings.Cut(cfg.Path, "?")
-	p.url = url.URL{Host: s.name, Path: "/" + strings.TrimPrefix(path, "/"), RawQuery: query}
-	return p
+	return &prober{service: s, url: askURL(cfg.Path), timeout: cfg.Timeout, limit: int64(cfg.MaxInFlight)}
 }
 
 // saw takes note of how the service is called: where the registry does not say
@@ -100,8 +95,7 @@ func (p *prober) probe(e *balancer.Endpoint) {
 	}
 }
 
-// ask sends a probe and reports the answer. It is no attempt: it counts neither
-// as load nor for the endpoint's health.
+// ask sends a probe and reports the answer.
 func (p *prober) ask(l *link) {
 	ctx, cancel := context.WithTimeout(p.service.transport.ctx, p.timeout)
 	defer cancel()
@@ -120,40 +114,19 @@ func (p *prober) ask(l *link) {
 }
 
 func (p *prober) exchange(ctx context.Context, l *link) (balancer.Report, bool) {
-	resp, err := l.base.RoundTrip(p.request(ctx, l))
-	if err != nil || resp == nil {
-		drop(resp)
+	u := p.url
+	u.Scheme = "http"
+	if p.https.Load() {
+		u.Scheme = "https"
+	}
+	a, err := l.ask(ctx, u, http.Header{}, maxProbeBody)
+	if err != nil {
 		return balancer.Report{}, false
 	}
-	if resp.Body != nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxProbeBody)
-		_ = resp.Body.Close()
-	}
-	values := resp.Header[orca.Header]
-	if resp.StatusCode < 200 || resp.StatusCode > 299 || len(values) == 0 {
+	values := a.header[orca.Header]
+	if a.status < 200 || a.status > 299 || len(values) == 0 {
 		l.oddReport(errNoReport)
 		return balancer.Report{}, false
 	}
 	return l.parseReport(values)
-}
-
-// request goes the way of a call to the service: see outgoing.
-func (p *prober) request(ctx context.Context, l *link) *http.Request {
-	u := p.url
-	u.Scheme = l.scheme
-	if u.Scheme == "" {
-		u.Scheme = "http"
-		if p.https.Load() {
-			u.Scheme = "https"
-		}
-	}
-	host := u.Host
-	if l.pool == nil {
-		u.Host = l.endpoint.Addr()
-	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: &u, Host: host, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	return req.WithContext(ctx)
 }

@@ -33,6 +33,7 @@ type service struct {
 	guards    *guards                // or nil
 	balancer  *balancer.Service      // and its clock, by which all is measured
 	prober    *prober                // or nil
+	outliers  *outliers              // or nil
 
 	view   atomic.Pointer[view] // what calls look at; nil before the first answer
 	ready  chan struct{}        // closed when view is set
@@ -78,6 +79,7 @@ func newService(t *Transport, name string) *service {
 		shared.Probe = s.prober.probe
 	}
 	s.balancer = balancer.NewService(shared)
+	s.outliers = newOutliers(s, cfg.outliers)
 	return s
 }
 
@@ -143,6 +145,7 @@ func (s *service) shut(err error) {
 			timer.Stop()
 		}
 	}
+	s.outliers.end()
 	s.mu.Unlock()
 	for _, e := range endpoints {
 		links.Of(e).retire()

@@ -116,6 +116,7 @@ func (s *service) replace(instances []discovery.Instance) (after deferred) {
 		s.tell(func() { s.hookEndpoint(hookAdded, e, reason) })
 	}
 	s.rebuild()
+	s.outliers.begin()
 	for _, e := range gone {
 		after.add(links.Of(e).retire)
 		s.tell(func() { s.hookEndpoint(hookRemoved, e, "") })

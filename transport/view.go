@@ -41,9 +41,7 @@ func (s *service) publish(v *view) {
 // rebuild decides which endpoints are available and has the policy build a
 // picker for them. It is the only place that does. The caller holds mu.
 func (s *service) rebuild() {
-	all := slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
-		return cmp.Compare(a.Key(), b.Key())
-	})
+	all := s.sorted()
 	candidates := slices.DeleteFunc(slices.Clone(all), func(e *balancer.Endpoint) bool { return links.Of(e).waits() != "" })
 	if len(candidates) == 0 { // there is nobody to call meanwhile
 		candidates = all
@@ -60,10 +58,10 @@ func (s *service) rebuild() {
 		switch {
 		case l.ails() == "":
 			available = append(available, e)
-		case l.state == resilience.HalfOpen && !l.checks.ill():
+		case l.state == resilience.HalfOpen && l.rests() == "":
 			trials = append(trials, l)
 		}
-		if s.cfg.keyed() && l.state != resilience.Open {
+		if s.cfg.keyed() && l.state != resilience.Open && l.rests() == "" {
 			withTrials = append(withTrials, e)
 		}
 	}
@@ -112,6 +110,13 @@ func (s *service) rebuild() {
 			})
 		}
 	}
+}
+
+// sorted returns the endpoints in the order of their keys. The caller holds mu.
+func (s *service) sorted() []*balancer.Endpoint {
+	return slices.SortedFunc(maps.Values(s.endpoints), func(a, b *balancer.Endpoint) int {
+		return cmp.Compare(a.Key(), b.Key())
+	})
 }
 
 // breakerChanged rebuilds, so that the next pick knows.

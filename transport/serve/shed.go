@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/namesake-go/namesake/resilience"
 )
 
 // The defaults of a [ShedderConfig].
@@ -42,8 +44,11 @@ type ShedderConfig struct {
 	// wait for what they could have had elsewhere. Default 0: nobody waits.
 	MaxQueue int
 
-	// MaxWait bounds that wait. Default, also for what is below 0, is
-	// [DefaultMaxWait].
+	// MaxWait bounds that wait. When the queue has not been empty for that
+	// long, there is lasting overload and no burst to be evened out: who comes
+	// then waits for a twentieth of it only, until there is a moment in which
+	// nobody waits. Default, also for what is below 0, is [DefaultMaxWait], and
+	// so 5 ms.
 	MaxWait time.Duration
 
 	// RetryAfter is what the Retry-After header of a refusal says at least, in
@@ -98,11 +103,11 @@ func Paths(paths ...string) func(*http.Request) bool {
 // transport understands it: the copy is busy, not ill, and the call goes to
 // another one.
 //
-// Handlers that share a Shedder share its limit. Its methods may be called
+// Handlers that share a Shedder share its limit, a [resilience.Limit]. Its methods may be called
 // concurrently; a request that is let through at once costs no allocation.
 type Shedder struct {
 	cfg       ShedderConfig
-	slots     *slots
+	limit     *resilience.Limit
 	admitted  atomic.Uint64
 	shed      atomic.Uint64
 	abandoned atomic.Uint64
@@ -112,7 +117,9 @@ type Shedder struct {
 // defaults.
 func NewShedder(cfg ShedderConfig) *Shedder {
 	cfg = cfg.normal()
-	return &Shedder{cfg: cfg, slots: newSlots(cfg.MaxInFlight, cfg.MaxQueue)}
+	return &Shedder{cfg: cfg, limit: resilience.NewLimit(resilience.LimitConfig{
+		MaxInFlight: cfg.MaxInFlight, Queue: cfg.MaxQueue, MaxWait: cfg.MaxWait,
+	})}
 }
 
 // Handler returns a handler that calls next as long as the limit allows it.
@@ -134,7 +141,7 @@ func (s *Shedder) Handler(next http.Handler) http.Handler {
 		case s.cfg.Exempt(r):
 			next.ServeHTTP(w, r)
 		case s.admit(r.Context()):
-			defer s.slots.release() // also if the handler panics
+			defer s.limit.Release() // also if the handler panics
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", s.retryAfter())
@@ -145,26 +152,16 @@ func (s *Shedder) Handler(next http.Handler) http.Handler {
 
 // admit takes a slot, and waits for it if that is allowed.
 func (s *Shedder) admit(ctx context.Context) bool {
-	if s.slots.tryAcquire() {
+	switch {
+	case s.limit.Acquire(ctx) == nil:
 		s.admitted.Add(1)
 		return true
-	}
-	if s.cfg.MaxQueue > 0 && s.wait(ctx) == nil {
-		s.admitted.Add(1)
-		return true
-	}
-	if errors.Is(ctx.Err(), context.Canceled) {
+	case errors.Is(ctx.Err(), context.Canceled):
 		s.abandoned.Add(1)
-	} else {
+	default:
 		s.shed.Add(1)
 	}
 	return false
-}
-
-func (s *Shedder) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
-	defer cancel()
-	return s.slots.acquire(ctx)
 }
 
 // retryAfter draws whole seconds, since the header can say no others.
@@ -188,8 +185,8 @@ type ShedderStats struct {
 // while requests come and go they need not add up.
 func (s *Shedder) Stats() ShedderStats {
 	return ShedderStats{
-		InFlight:  len(s.slots.taken),
-		Waiting:   int(min(s.slots.waiting.Load(), s.slots.maxQueue)),
+		InFlight:  s.limit.InFlight(),
+		Waiting:   s.limit.Waiting(),
 		Admitted:  s.admitted.Load(),
 		Shed:      s.shed.Load(),
 		Abandoned: s.abandoned.Load(),

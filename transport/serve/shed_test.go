@@ -131,6 +131,29 @@ func TestSheddingQueue(t *testing.T) {
 	})
 }
 
+// A queue is for bursts. When it has stood for as long as one may wait, nobody
+// waits for longer than a twentieth of that, until there is nobody who waits.
+func TestSheddingStandingQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shed := serve.NewShedder(serve.ShedderConfig{MaxInFlight: 1, MaxQueue: 2, RetryJitter: -1})
+		c := newCrowd(t, shed.Handler(slowly))
+		ctx := t.Context()
+		c.send(ctx, "/90ms")
+		c.send(ctx, "/50ms") // until 140 ms
+		time.Sleep(60 * millisecond)
+		c.send(ctx, "/20ms") // until 160 ms
+		time.Sleep(50 * millisecond)
+		c.send(ctx, "/1ms") // at 110 ms: the queue has stood for all that time
+		time.Sleep(40 * millisecond)
+		assert.Equal(t, serve.ShedderStats{InFlight: 1, Admitted: 3, Shed: 1}, shed.Stats())
+		c.send(ctx, "/2ms") // at 150 ms: nobody waits
+		assert.Equal(t, []answered{
+			done("/90ms", 90*millisecond), refused("/1ms", 115*millisecond),
+			done("/50ms", 140*millisecond), done("/20ms", 160*millisecond), done("/2ms", 162*millisecond),
+		}, c.all())
+	})
+}
+
 // Who has left, or whose time is over, leaves the queue, and makes room in it.
 func TestSheddingQueueIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
