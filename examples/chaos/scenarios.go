@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/namesake-go/namesake/transport"
+)
+
+// The scenarios, in the order of the table.
+var scenarios = []*scenario{
+	{name: "one copy refuses connections", oneBad: true, fault: refuses, must: all(noneLost, soonGone, seen)},
+	{name: "one copy never answers", oneBad: true, deadline: 500 * time.Millisecond, fault: oneBad(hang), must: all(soonGone)},
+	{
+		name: "the same, with an attempt timeout", oneBad: true, options: []transport.Option{transport.WithAttemptTimeout(250 * time.Millisecond)},
+		fault: oneBad(hang), must: all(noneLost, soonGone),
+	},
+	{name: "one copy resets connections", oneBad: true, fault: oneBad(reset), must: all(noneLost, soonGone, seen)},
+	{name: "one copy answers 500 at once", oneBad: true, fault: oneBad(status(http.StatusInternalServerError, nil)), must: all(soonGone, seen)},
+	{
+		name: "one copy answers 503, Retry-After", oneBad: true,
+		fault: oneBad(status(http.StatusServiceUnavailable, http.Header{"Retry-After": {"1"}})), must: all(noneLost),
+	},
+	{name: "one copy is 10 times slower", oneBad: true, fault: oneBad(slow(10)), must: all(nothingLost)},
+	{name: "one copy truncates bodies", oneBad: true, fault: oneBad(truncate), must: all(soonGone, seen)},
+	{name: "one copy comes and goes", oneBad: true, fault: flaps, must: all(noneLost)},
+	{
+		name:  "all copies answer 503",
+		fault: everyCopy(status(http.StatusServiceUnavailable, nil)), must: all(noStorm, clearly, recovered),
+	},
+	{name: "all copies refuse connections", fault: allRefuse, must: all(noStorm, clearly, recovered)},
+	{name: "the registry is down", fault: registryDown, must: all(nothingLost)},
+	{name: "the registry is slow", fault: registryFails(func(w *world) http.HandlerFunc { return w.registry.late(3 * time.Second) }), must: all(nothingLost)},
+	{name: "the registry answers garbage", fault: registryFails(func(*world) http.HandlerFunc { return garbage }), must: all(nothingLost)},
+	{name: "the registry loses all copies", fault: registryForgets, must: all(nothingLost)},
+	overload("overload, without limits", false),
+	overload("overload, with a serve.Shedder", true),
+}
+
+// The faults.
+
+func oneBad(f http.HandlerFunc) func(context.Context, *world) error {
+	return func(ctx context.Context, w *world) error {
+		w.bad().fail(ctx, f)
+		return nil
+	}
+}
+
+func everyCopy(f http.HandlerFunc) func(context.Context, *world) error {
+	return func(ctx context.Context, w *world) error {
+		return w.each(func(r *replica) error {
+			r.fail(ctx, f)
+			return nil
+		})
+	}
+}
+
+func refuses(ctx context.Context, w *world) error { return w.bad().refuse(ctx) }
+
+func allRefuse(ctx context.Context, w *world) error {
+	return w.each(func(r *replica) error { return r.refuse(ctx) })
+}
+
+// flaps has one copy gone for a second, back for a second, and so on.
+func flaps(ctx context.Context, w *world) error {
+	for ctx.Err() == nil {
+		second, cancel := context.WithTimeout(ctx, time.Second)
+		err := w.bad().refuse(second)
+		cancel()
+		if err != nil {
+			return err
+		}
+		wait(ctx, time.Second)
+	}
+	return nil
+}
+
+func registryDown(ctx context.Context, w *world) error {
+	w.registry.hangUp()
+	<-ctx.Done()
+	return w.registry.listen()
+}
+
+func registryFails(how func(*world) http.HandlerFunc) func(context.Context, *world) error {
+	return func(ctx context.Context, w *world) error { return w.registry.fail(ctx, how(w)) }
+}
+
+func registryForgets(ctx context.Context, w *world) error { return w.registry.forgetful(ctx, w.ids()) }
+
+// What must hold.
+
+func all(rules ...func(*world, *result, *verdict)) func(*world, *result, *verdict) {
+	return func(w *world, r *result, v *verdict) {
+		for _, rule := range rules {
+			rule(w, r, v)
+		}
+	}
+}
+
+// noneLost: calls that may be repeated all succeed. Of the others, those are
+// lost that were in flight, and what it takes to find the fault.
+func noneLost(_ *world, r *result, v *verdict) {
+	v.holds(r.repeatable() == 0, "%d calls failed that may be repeated; the first call failed with %v", r.repeatable(), r.first)
+}
+
+func nothingLost(_ *world, r *result, v *verdict) {
+	v.holds(r.failures() == 0, "%d calls failed, the first with %v", r.failures(), r.first)
+}
+
+// soonGone: the bad copy is found and left alone.
+func soonGone(_ *world, r *result, v *verdict) {
+	v.holds(r.gone.ok, "the bad copy got %d of %d attempts, and never less than 1 %%", r.badAttempts, r.attemptsIll)
+}
+
+// seen: the fault is one that opens the breaker.
+func seen(_ *world, r *result, v *verdict) { v.holds(r.detections > 0, "the bad copy was not ejected") }
+
+// noStorm: an outage does not multiply the load. Each call earns a fifth of a
+// retry, and each second three, of which thirty have been saved up.
+func noStorm(w *world, r *result, v *verdict) {
+	most := 1.2*float64(r.calls) + 30 + 3*time.Since(w.meter.begin).Seconds()
+	v.holds(float64(r.attempts) <= most, "%d attempts for %d calls", r.attempts, r.calls)
+}
+
+// clearly: callers learn what happened.
+func clearly(_ *world, r *result, v *verdict) {
+	v.holds(r.unclear == nil, "a call failed with %v, which does not say what happened", r.unclear)
+	v.holds(r.answered < r.callsIll, "there was no outage")
+}
+
+// recovered: when the copies are back, so are the answers, at once.
+func recovered(_ *world, r *result, v *verdict) {
+	v.holds(r.lateFailures == 0, "%d calls failed that began after the recovery", r.lateFailures)
+	v.holds(r.success.ok && r.success.after <= time.Second, "the first success after the recovery: %v", r.success)
+}
+
+// outageNote says what there is to say of an outage.
+func outageNote(_ *world, r *result) string {
+	return fmt.Sprintf("first success %v after recovery", r.success.after.Round(time.Millisecond))
+}
