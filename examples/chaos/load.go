@@ -49,7 +49,8 @@ func (l *load) run(ctx context.Context, rate int) {
 			for {
 				l.calls.Go(l.call)
 				select {
-				case <-ticker.C:
+				case due := <-ticker.C:
+					l.meter.begins(time.Since(due))
 				case <-ctx.Done():
 					return
 				}
@@ -65,8 +66,7 @@ func (l *load) call() {
 	n := l.number.Add(1)
 	k := [...]kind{get, keyed, get, post}[n%4]
 	start := time.Now()
-	status, err := l.send(k, n)
-	l.meter.ended(k, start, status, err)
+	l.meter.ended(k, start, l.send(k, n))
 }
 
 // A statusError is a response that says that the call failed.
@@ -77,7 +77,7 @@ type statusError struct {
 
 func (e statusError) Error() string { return http.StatusText(e.code) }
 
-func (l *load) send(k kind, n int64) (status int, err error) {
+func (l *load) send(k kind, n int64) error {
 	// Calls must be over before the world is: no parent but the background.
 	ctx, cancel := context.WithTimeout(context.Background(), l.deadline)
 	defer cancel()
@@ -87,24 +87,24 @@ func (l *load) send(k kind, n int64) (status int, err error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+service+"/v1/orders", body)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if k == keyed {
 		req.Header.Set("Idempotency-Key", fmt.Sprint(n))
 	}
 	resp, err := l.client.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<12))
 	if err != nil {
-		return resp.StatusCode, err
+		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return resp.StatusCode, statusError{resp.StatusCode, string(text) == ownText}
+		return statusError{resp.StatusCode, string(text) == ownText}
 	}
-	return resp.StatusCode, nil
+	return nil
 }
 
 // wait reports whether the time passed before ctx was done.

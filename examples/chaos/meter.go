@@ -18,8 +18,9 @@ type meter struct {
 	calls      []record
 	picks      []choice
 	ill, well  time.Duration // when the fault begins and when it is over; 0: not yet
-	atFault    int64         // calls in flight at the bad copy when it began to fail
-	detections int           // how often the bad copy was ejected
+	ejections  int           // of the bad copy
+	complaints int           // about the registry
+	late       time.Duration // by how much a call began too late, at most
 }
 
 // A record is a call that has ended.
@@ -46,23 +47,36 @@ func (m *meter) hooks() transport.Hooks {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if e.Endpoint.Key() == m.bad {
-				m.detections++
+				m.ejections++
 			}
+		},
+		RegistryError: func(transport.RegistryEvent) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.complaints++
 		},
 	}
 }
 
-func (m *meter) ended(k kind, start time.Time, _ int, err error) {
+func (m *meter) ended(k kind, start time.Time, err error) {
 	took := time.Since(start)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls = append(m.calls, record{k, start.Sub(m.begin), took, err})
 }
 
-func (m *meter) fallsIll(inFlight int64) {
+// begins says that a call begins, and how late: it is the machine that is slow
+// then.
+func (m *meter) begins(late time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ill, m.atFault = time.Since(m.begin), inFlight
+	m.late = max(m.late, late)
+}
+
+func (m *meter) fallsIll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ill = time.Since(m.begin)
 }
 
 func (m *meter) getsWell() {
@@ -78,8 +92,9 @@ type result struct {
 	first      error // why the first call failed
 	attempts   int
 	unclear    error // the first error that does not say what happened
-	atFault    int64
-	detections int
+	ejections  int
+	complaints int
+	late       time.Duration
 
 	// While the fault lasted.
 	p50, p99    time.Duration
@@ -94,6 +109,7 @@ type result struct {
 	// After it.
 	lateFailures int    // calls that began and failed
 	success      moment // when the first call began that succeeded
+	recovery     time.Duration
 	back         moment // from when on the bad copy had its share again
 }
 
@@ -111,7 +127,7 @@ func (r *result) repeatable() int { return r.failed[get] + r.failed[keyed] }
 func (m *meter) result() *result {
 	m.mu.Lock()
 	calls, picks := slices.Clone(m.calls), slices.Clone(m.picks)
-	r := &result{calls: len(calls), attempts: len(picks), atFault: m.atFault, detections: m.detections}
+	r := &result{calls: len(calls), attempts: len(picks), ejections: m.ejections, complaints: m.complaints, late: m.late}
 	ill, well := m.ill, m.well
 	m.mu.Unlock()
 
@@ -163,6 +179,7 @@ func (m *meter) result() *result {
 	if m.bad != "" {
 		r.gone = gone(picks[from:to], ill)
 		if well > 0 {
+			r.recovery = time.Since(m.begin) - well
 			r.back = back(picks[to:], well, m.fair)
 		}
 	}

@@ -31,6 +31,8 @@ type replica struct {
 	work         http.Handler
 	fault        atomic.Pointer[http.HandlerFunc] // answers in place of work, if there is one
 	inFlight     atomic.Int64
+	falls        atomic.Int64 // how often it began to fail
+	hit          atomic.Int64 // calls that were in flight when it did
 	server       *http.Server
 	client       *eureka.Client
 	registration discovery.Registration
@@ -82,13 +84,20 @@ func (r *replica) hangUp() { _ = r.server.Close() }
 
 // refuse is what a copy does that has crashed, until ctx is done.
 func (r *replica) refuse(ctx context.Context) error {
+	r.falling()
 	r.hangUp()
 	<-ctx.Done()
 	return r.listen()
 }
 
+func (r *replica) falling() {
+	r.falls.Add(1)
+	r.hit.Add(r.inFlight.Load())
+}
+
 // fail has f answer until ctx is done.
 func (r *replica) fail(ctx context.Context, f http.HandlerFunc) {
+	r.falling()
 	r.fault.Store(&f)
 	defer r.fault.Store(nil)
 	<-ctx.Done()

@@ -18,7 +18,7 @@ const (
 	copies  = 3
 	// defaultDeadline is what callers have, if a scenario does not say
 	// otherwise. The library sets none.
-	defaultDeadline = time.Second
+	defaultDeadline = 5 * time.Second
 )
 
 // A scenario is a fault, what it needs, and what must hold.
@@ -140,7 +140,7 @@ func (s *scenario) play(ctx context.Context, length time.Duration, rate int, sta
 
 func (s *scenario) phases(ctx context.Context, length time.Duration, w *world) error {
 	wait(ctx, length/6)
-	w.meter.fallsIll(w.bad().inFlight.Load())
+	w.meter.fallsIll()
 	ill, heal := context.WithTimeout(ctx, length/3)
 	defer heal()
 	if err := s.fault(ill, w); err != nil {

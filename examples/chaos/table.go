@@ -105,7 +105,7 @@ func (r *row) line() string {
 	bad, gone, back := "-", "-", "-"
 	if r.scenario.oneBad {
 		bad = fmt.Sprintf("%.1f%%", 100*x.badShare)
-		gone, back = x.gone.String(), x.back.String()
+		gone, back = x.gone.within(x.during), x.back.within(x.recovery)
 	}
 	note, state := "", "..."
 	if r.scenario.note != nil {
@@ -114,7 +114,7 @@ func (r *row) line() string {
 	switch {
 	case r.verdict == nil:
 	case len(r.verdict.broken) > 0:
-		state = "BROKEN: " + strings.Join(r.verdict.broken, "; ")
+		state = fmt.Sprintf("BROKEN: %s (calls began up to %s late)", strings.Join(r.verdict.broken, "; "), millis(x.late))
 	default:
 		state = "ok"
 	}
@@ -126,9 +126,10 @@ func millis(d time.Duration) string {
 	return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
 }
 
-func (m moment) String() string {
+// within says when a moment came, of the time in which it could.
+func (m moment) within(d time.Duration) string {
 	if !m.ok {
-		return "never"
+		return fmt.Sprintf(">%.1fs", d.Seconds())
 	}
 	return fmt.Sprintf("%.2fs", m.after.Seconds())
 }
