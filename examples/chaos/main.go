@@ -58,9 +58,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stdout)
 	pattern := flags.String("scenario", "", "which scenarios, a `regexp`")
-	rate := flags.Int("rate", 200, "calls per `second`, in each scenario")
-	seconds := flags.Float64("seconds", 12, "how long each scenario takes, in `seconds`")
-	parallel := flags.Int("parallel", 5, "how many scenarios run at the same time")
+	rate := flags.Int("rate", 100, "calls per `second`, in each scenario")
+	seconds := flags.Float64("seconds", 27, "how long each scenario takes, in `seconds`")
+	parallel := flags.Int("parallel", 9, "how many scenarios run at the same time")
 	list := flags.Bool("list", false, "name the scenarios, and do nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -123,21 +123,19 @@ func (t *table) play(ctx context.Context, r *row, length time.Duration, rate int
 		return err
 	}
 	v := new(verdict)
+	noStorm(w, result, v) // whatever happens
 	r.scenario.must(w, result, v)
 	t.done(r, result, v)
 	return nil
 }
 
-// verdict returns an error if something did not hold that must.
+// verdict returns what did not hold that must.
 func (t *table) verdict() error {
-	broken := 0
+	var errs []error
 	for _, r := range t.rows {
-		if len(r.verdict.broken) > 0 {
-			broken++
+		for _, broken := range r.verdict.broken {
+			errs = append(errs, fmt.Errorf("chaos: %s: %s (the machine was up to %s late)", r.scenario.name, broken, millis(r.result.late)))
 		}
 	}
-	if broken > 0 {
-		return fmt.Errorf("chaos: %d of %d scenarios did not go as they must", broken, len(t.rows))
-	}
-	return nil
+	return errors.Join(errs...)
 }

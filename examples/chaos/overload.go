@@ -20,6 +20,12 @@ const (
 	patience = 8           // the callers' deadline, in times of one call's work
 )
 
+// Their names.
+const (
+	overloadBare = "overload, without limits"
+	overloadShed = "overload, with a serve.Shedder"
+)
+
 // capacity is how many calls per second all copies can answer.
 func (w *world) capacity() float64 { return float64(w.rate) / normal }
 
@@ -42,7 +48,7 @@ func overload(name string, shed bool) *scenario {
 		return nil
 	}
 	s.note = func(w *world, r *result) string {
-		return fmt.Sprintf("%.0f/s answered of %.0f/s, capacity %.0f/s", r.goodput(), 2*float64(w.rate), w.capacity())
+		return fmt.Sprintf("%.0f of %.0f/s answered, capacity %.0f", r.goodput(), float64(r.callsIll)/r.during.Seconds(), w.capacity())
 	}
 	s.must = func(w *world, r *result, v *verdict) {
 		if shed {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	workTime = 4 * time.Millisecond // what a call takes a copy, more or less
+	workTime = 20 * time.Millisecond // what a call takes a copy, more or less
 	// Short, so that a registry that fails misses some; 30 s and 90 s are the
 	// protocol's usual values.
 	heartbeat = time.Second
@@ -133,7 +133,7 @@ func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 func reset(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // that is how a handler breaks off
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // what is closed now is reset
@@ -156,7 +156,7 @@ func truncate(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "1000")
 	_, _ = io.WriteString(w, "here you")
 	_ = http.NewResponseController(w).Flush()
-	panic(http.ErrAbortHandler)
+	panic(http.ErrAbortHandler) //nolint:forbidigo // that is how a handler breaks off
 }
 
 // ownText is in the body of all answers that say that a copy has failed.

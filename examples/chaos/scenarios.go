@@ -33,9 +33,9 @@ var scenarios = []*scenario{
 	{
 		name:  "all copies answer 503",
 		fault: everyCopy(status(http.StatusServiceUnavailable, nil)),
-		note:  outageNote, must: all(noStorm, clearly, recovered),
+		note:  outageNote, must: all(clearly, recovered),
 	},
-	{name: "all copies refuse connections", fault: allRefuse, note: outageNote, must: all(noStorm, clearly, recovered)},
+	{name: "all copies refuse connections", fault: allRefuse, note: outageNote, must: all(clearly, recovered)},
 	{name: "the registry is down", fault: registryDown, must: all(nothingLost, complained)},
 	{
 		name:  "the registry is slow",
@@ -48,8 +48,8 @@ var scenarios = []*scenario{
 		must:  all(nothingLost, complained),
 	},
 	{name: "the registry loses all copies", fault: registryForgets, must: all(nothingLost, complained)},
-	overload("overload, without limits", false),
-	overload("overload, with a serve.Shedder", true),
+	overload(overloadBare, false),
+	overload(overloadShed, true),
 }
 
 // The faults.
