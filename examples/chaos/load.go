@@ -30,9 +30,14 @@ type load struct {
 	deadline time.Duration // of a call
 	number   atomic.Int64  // of the last call
 	calls    sync.WaitGroup
+
+	outstanding atomic.Int64
 }
 
-const callers = 8
+const (
+	callers        = 8
+	maxOutstanding = 256
+)
 
 // run makes calls at a steady rate until ctx is done. Wait for the last ones
 // with calls.
@@ -47,7 +52,7 @@ func (l *load) run(ctx context.Context, rate int) {
 			ticker := time.NewTicker(interval)
 			defer ticker.Stop()
 			for {
-				l.calls.Go(l.call)
+				l.begin()
 				select {
 				case due := <-ticker.C:
 					l.meter.begins(time.Since(due))
@@ -58,6 +63,19 @@ func (l *load) run(ctx context.Context, rate int) {
 		})
 	}
 	group.Wait()
+}
+
+// begin begins a call, unless there are so many already that it is this machine
+// that does not keep up: one more would not help it.
+func (l *load) begin() {
+	if l.outstanding.Add(1) > maxOutstanding {
+		l.outstanding.Add(-1)
+		return
+	}
+	l.calls.Go(func() {
+		defer l.outstanding.Add(-1)
+		l.call()
+	})
 }
 
 // call calls the service once, by its name: two GETs, a POST that may be

@@ -20,7 +20,7 @@ const punctual = 250 * time.Millisecond
 // All scenarios, in a hurry, over real sockets. What must hold is counted, not
 // timed; the rest is in the log.
 func TestScenarios(t *testing.T) {
-	const atOnce = 6 // they wait more than they work
+	const atOnce = 4 // they wait more than they work
 	table := newTable(t.Output(), scenarios)
 	errs := make([]error, len(table.rows))
 	slots := make(chan struct{}, atOnce)
@@ -30,7 +30,7 @@ func TestScenarios(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for range 3 { // until the machine lets it
-				errs[i] = table.play(t.Context(), r, 6*time.Second, 80)
+				errs[i] = table.play(t.Context(), r, 6*time.Second, 60)
 				if errs[i] != nil || len(r.verdict.broken) == 0 || r.result.late < punctual {
 					return
 				}

@@ -17,7 +17,7 @@ const (
 	workers  = 2
 	normal   = 0.75
 	inFlight = workers + 1 // what a Shedder lets through: half as much again
-	patience = 8           // the callers' deadline, in times of one call's work
+	patience = 6           // the callers' deadline, in times of one call's work
 )
 
 // Their names.

@@ -93,7 +93,7 @@ func (r *registry) forgetful(ctx context.Context, ids []string) error {
 	r.fault.Store(&f)
 	defer r.fault.Store(nil)
 	for _, id := range ids {
-		if err := r.remove(ctx, id); err != nil {
+		if err := r.remove(ctx, id); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
