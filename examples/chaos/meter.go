@@ -197,16 +197,17 @@ func share(picks []choice) (bad int, share float64) {
 	return bad, float64(bad) / float64(max(1, len(picks)))
 }
 
-// gone finds the earliest attempt after which less than 1 % went to the bad
-// copy, as long as it was ill.
+// gone finds the earliest attempt from which on less than 1 % went to the bad
+// copy, as long as it was ill. A few without it at the end prove nothing.
 func gone(picks []choice, since time.Duration) moment {
+	const enough = 20
 	bad := 0
 	var m moment
 	for i, p := range slices.Backward(picks) {
 		if p.bad {
 			bad++
 		}
-		if 100*bad < len(picks)-i {
+		if n := len(picks) - i; n >= enough && 100*bad < n {
 			m = moment{p.at - since, true}
 		}
 	}

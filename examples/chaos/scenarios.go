@@ -24,9 +24,9 @@ var scenarios = []*scenario{
 	{name: "one copy answers 500 at once", oneBad: true, fault: oneBad(status(http.StatusInternalServerError, nil)), must: all(found)},
 	{
 		name: "one copy answers 503, Retry-After", oneBad: true,
-		fault: oneBad(status(http.StatusServiceUnavailable, http.Header{"Retry-After": {"1"}})), must: all(noneLost),
+		fault: oneBad(status(http.StatusServiceUnavailable, http.Header{"Retry-After": {"1"}})), must: all(noneLost, avoided),
 	},
-	{name: "one copy is 10 times slower", oneBad: true, fault: oneBad(slow(10)), must: all(nothingLost)},
+	{name: "one copy is 10 times slower", oneBad: true, fault: oneBad(slow(10)), must: all(nothingLost, avoided)},
 	// By the time that is noticed, the caller has the header.
 	{name: "one copy truncates bodies", oneBad: true, fault: oneBad(truncate), must: all(found)},
 	{name: "one copy comes and goes", oneBad: true, fault: flaps, must: all(noneLost, found)},
@@ -129,6 +129,11 @@ func found(w *world, r *result, v *verdict) {
 	most := w.bad().hit.Load() + breaker*w.bad().falls.Load() + int64(r.ejections)
 	v.holds(int64(r.failures()) <= most, "%d calls failed, of which one fault explains %d; the first failed with %v", r.failures(), most, r.first)
 	v.holds(r.gone.ok, "the bad copy got %d of %d attempts, and never less than 1 %%", r.badAttempts, r.attemptsIll)
+}
+
+// avoided: the bad copy answers, and may have some calls, but not many.
+func avoided(w *world, r *result, v *verdict) {
+	v.holds(r.badShare < w.meter.fair/2, "the bad copy got %d of %d attempts", r.badAttempts, r.attemptsIll)
 }
 
 // breaker is how many failures in a row open one, by default.
