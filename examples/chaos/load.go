@@ -135,9 +135,9 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// clear reports whether a caller is told what happened: by the copy, or by
+// telling reports whether a caller is told what happened: by the copy, or by
 // one error that names the service.
-func clear(err error) bool {
+func telling(err error) bool {
 	if s, ok := errors.AsType[statusError](err); ok {
 		return s.own
 	}

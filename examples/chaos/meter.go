@@ -146,7 +146,7 @@ func (m *meter) result() *result {
 			if r.first == nil {
 				r.first = c.err
 			}
-			if r.unclear == nil && !clear(c.err) {
+			if r.unclear == nil && !telling(c.err) {
 				r.unclear = c.err
 			}
 		}
