@@ -28,12 +28,13 @@ type Attempt struct { // of four words, which the compiler keeps in registers
 	endpoint *Endpoint
 	meters   *meters // those that know of it
 	start    time.Duration
-	rest     uint64 // cost, class and answered
+	rest     uint64 // cost, class, answered and succeeded
 }
 
 const (
 	answered  = 1
-	classBits = 1 // where the class's index begins
+	succeeded = 2
+	classBits = 2 // where the class's index begins
 	classMask = 0xff
 	costBits  = 32 // where the cost begins
 	unitCost  = Unit << costBits
@@ -61,6 +62,10 @@ func (a *Attempt) Cost() int64 { return int64(a.rest >> costBits) }
 // Answered reports whether Observe has been called.
 func (a *Attempt) Answered() bool { return a.rest&answered != 0 }
 
+// Succeeded reports whether it was answered well, and its response has not broken
+// off since. It is for meters; only at an attempt's end is it certain.
+func (a *Attempt) Succeeded() bool { return a.rest&succeeded != 0 }
+
 // Observe records how the attempt went, once there is a response's header or a
 // failure. Latency is the time from its start until then. A second call is for
 // a response that broke off after its header: a failure, whose latency says
@@ -79,6 +84,11 @@ func (a *Attempt) observe(outcome Outcome, latency time.Duration) {
 	}
 	for _, m := range a.meters.observe {
 		m.Observe(*a, outcome, now)
+	}
+	if outcome == Success && !a.Answered() {
+		a.rest |= succeeded
+	} else {
+		a.rest &^= succeeded
 	}
 }
 

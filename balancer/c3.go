@@ -152,6 +152,9 @@ func fade(age uint32, tau time.Duration) float64 {
 	return float64(tau) / float64(tau+time.Duration(age)*time.Millisecond)
 }
 
+// End has a success forgive.
+func (r *ranked) End(a Attempt) { r.penalty.end(a) }
+
 // Observe enters a success. An ignored attempt counts against an endpoint only
 // if it has never answered.
 func (r *ranked) Observe(a Attempt, outcome Outcome, at time.Duration) {
@@ -159,7 +162,6 @@ func (r *ranked) Observe(a Attempt, outcome Outcome, at time.Duration) {
 	switch outcome {
 	case Success:
 		enter(&r.latency, now, float64(at-a.start))
-		r.penalty.success(now)
 	case Failure:
 		r.penalty.add(now, failurePenalty)
 	case Busy:

@@ -56,7 +56,10 @@ func (d *delay) Begin(a Attempt) {
 }
 
 // End takes it from the books.
-func (d *delay) End(a Attempt) { d.load.Add(-a.Cost() << waitingBits) }
+func (d *delay) End(a Attempt) {
+	d.load.Add(-a.Cost() << waitingBits)
+	d.penalty.end(a)
+}
 
 // Observe enters an answer. Only a success is a sample; whatever else there is
 // proves no more than that an answer takes at least so long. A caller that gives
@@ -71,7 +74,6 @@ func (d *delay) Observe(a Attempt, outcome Outcome, at time.Duration) {
 	}
 	if outcome == Success {
 		d.sample(now, latency)
-		d.penalty.success(now)
 		service.sample(at, a)
 		d.progress.Store(int64(at))
 		return

@@ -108,6 +108,9 @@ func (p *peak) load(e *Endpoint, now uint32) float64 {
 	return latency * float64(inFlight+1) * penalty
 }
 
+// End has a success forgive.
+func (p *peak) End(a Attempt) { p.penalty.end(a) }
+
 // Observe takes a success for a sample of the latency, and anything else for a
 // proof that the endpoint takes at least that long: it can raise the peak but
 // not lower it, nor be the first sample, so a fast failure never makes an
@@ -125,7 +128,6 @@ func (p *peak) Observe(a Attempt, outcome Outcome, at time.Duration) {
 	switch outcome {
 	case Success:
 		p.sample(now, latency)
-		p.penalty.success(now)
 	case Failure:
 		p.atLeast(now, latency)
 		p.penalty.add(now, failurePenalty)

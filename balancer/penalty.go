@@ -38,10 +38,11 @@ func (p *penalty) factor(now uint32) float64 {
 	return 1
 }
 
-// success halves it.
-func (p *penalty) success(now uint32) {
-	if p.any() {
-		p.change(now, 0.5, 0)
+// end halves it if the attempt has gone well to its end. The header of a
+// response is no reason to: its body may be about to break off.
+func (p *penalty) end(a Attempt) {
+	if a.Succeeded() && p.any() {
+		p.change(stamp(a.endpoint.service.Now()), 0.5, 0)
 	}
 }
 

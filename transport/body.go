@@ -17,24 +17,26 @@ import (
 // late second Close must not end somebody else's attempt.
 type body struct {
 	io.ReadCloser
-	link      *link
-	attempt   balancer.Attempt
-	ctx       context.Context         // the call's
-	gaveUp    <-chan struct{}         // the request's Cancel
-	timeout   *attemptTimeout         // or nil
-	attempted context.CancelCauseFunc // of the attempt's own context, or nil
-	cancel    context.CancelFunc      // of the call's timeout, or nil
-	finish    func(error)             // the End hook, or nil
-	blamed    bool                    // the header was a failure already
-	closed    atomic.Bool             // by the caller
-	ended     atomic.Bool
+	link       *link
+	attempt    balancer.Attempt
+	ctx        context.Context         // the call's
+	gaveUp     <-chan struct{}         // the request's Cancel
+	timeout    *attemptTimeout         // or nil
+	attempted  context.CancelCauseFunc // of the attempt's own context, or nil
+	cancel     context.CancelFunc      // of the call's timeout, or nil
+	finish     func(error)             // the End hook, or nil
+	blamed     bool                    // the header was a failure already
+	pending    bool                    // the header was a success, which the end is to make certain
+	generation uint64                  // of the breaker when the attempt began
+	closed     atomic.Bool             // by the caller
+	ended      atomic.Bool
 
 	previous, next *body // in bodies
 }
 
 // wrapBody makes the end of resp's body the end of its attempt. It reports
 // false if there is nothing to read, so that it has ended already.
-func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemptTimeout, outcome balancer.Outcome) (more bool) {
+func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemptTimeout, outcome balancer.Outcome, generation uint64, pending bool) (more bool) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -48,7 +50,7 @@ func (c *call) wrapBody(resp *http.Response, a balancer.Attempt, timeout *attemp
 	}
 	wrapper := &body{
 		ReadCloser: resp.Body, link: c.last, attempt: a, ctx: c.ctx, gaveUp: c.req.Cancel, timeout: timeout, attempted: c.endAttempt,
-		finish: c.hookEnd(), blamed: outcome == balancer.Failure,
+		finish: c.hookEnd(), blamed: outcome == balancer.Failure, generation: generation, pending: pending,
 	}
 	if w, ok := resp.Body.(io.Writer); ok { // a protocol upgrade
 		resp.Body = &upgraded{body: wrapper, Writer: w}
@@ -67,7 +69,7 @@ func (c *call) bodiless(resp *http.Response) bool {
 	case http.StatusSwitchingProtocols:
 		return false
 	}
-	return resp.Body == http.NoBody || c.req.Method == http.MethodHead ||
+	return resp.Body == nil || resp.Body == http.NoBody || c.req.Method == http.MethodHead ||
 		resp.ContentLength == 0 && c.last.pool != nil // others may not say how long it is
 }
 
@@ -129,7 +131,9 @@ func (b *body) end(err error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !b.blamed && !b.closed.Load() && b.ctx.Err() == nil && !isClosed(b.gaveUp) {
 		// The endpoint broke off what it had begun well.
-		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation())
+		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation(), false)
+	} else if b.pending {
+		b.link.succeed(&b.attempt, b.generation)
 	}
 	b.link.bodies.remove(b)
 	b.link.end(&b.attempt)

@@ -255,12 +255,13 @@ func (c *call) send(p picked) (r result) {
 		// call to the same silence.
 		trial.Failure()
 	}
-	l.observe(&a, outcome, latency, trial, generation)
+	more := r.resp != nil && !c.bodiless(r.resp)
+	l.observe(&a, outcome, latency, trial, generation, more)
 	c.outcome, c.latency = outcome, latency
 	c.late(outcome, latency)
 	if resp := r.resp; resp != nil {
 		resp.Request = c.req
-		inFlight = c.wrapBody(resp, a, timeout, outcome)
+		inFlight = c.wrapBody(resp, a, timeout, outcome, generation, more && trial == noTrial && outcome == balancer.Success)
 	}
 	c.hookAttempt(&r, latency, outcome)
 	if r.resp != nil { // from here on, the body's end is the attempt's

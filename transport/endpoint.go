@@ -158,6 +158,14 @@ func (l *link) breakerChanged(from, to resilience.State) {
 	l.service.breakerChanged(l, from, to)
 }
 
+// succeed enters a success, to the end of its body, into the account of health.
+func (l *link) succeed(a *balancer.Attempt, generation uint64) {
+	if l.breaker.Generation() == generation && !l.standing.predates(a) {
+		l.standing.success()
+		l.breaker.Success()
+	}
+}
+
 // noTrial is the trial of an attempt that is none.
 var noTrial resilience.Trial
 
@@ -165,7 +173,10 @@ var noTrial resilience.Trial
 // and that of health. Generation is the breaker's when the attempt began: an
 // outcome from before its last change is no news about the endpoint's health,
 // nor is one from before the end of an ejection.
-func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency time.Duration, trial resilience.Trial, generation uint64) {
+//
+// A success is one for the account of health at the end of the body only: until
+// then, more is true and that is left to succeed.
+func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency time.Duration, trial resilience.Trial, generation uint64, more bool) {
 	a.Observe(outcome, latency)
 	switch {
 	case trial != noTrial && outcome == balancer.Success:
@@ -175,9 +186,8 @@ func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency ti
 	case trial != noTrial:
 		trial.Release()
 	case l.breaker.Generation() != generation || l.standing.predates(a):
-	case outcome == balancer.Success:
-		l.standing.success()
-		l.breaker.Success()
+	case outcome == balancer.Success && !more:
+		l.succeed(a, generation)
 	case outcome == balancer.Failure:
 		l.standing.failure()
 		l.breaker.Failure()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -143,9 +144,7 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 
 func status(code int, header http.Header) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		for name, values := range header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), header)
 		w.WriteHeader(code)
 		_, _ = io.WriteString(w, ownText)
 	}
