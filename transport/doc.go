@@ -151,6 +151,9 @@
 //	the caller's header is at fault, or     neither
 //	its body (one without GetBody)
 //
+// A response is a success at the end of its body, not at its header: a copy that
+// sends quick headers and breaks off the bodies is a sick one.
+//
 // Five failures in a row, or half of at least twenty attempts within ten
 // seconds, open an endpoint's breaker ([WithBreaker]): it is ejected. After
 // some five seconds one call at a time is its trial, preferably one that can be
