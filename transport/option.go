@@ -201,7 +201,7 @@ func WithRetryIf(again func(*http.Response) bool) ServiceOption {
 // budget ([WithBudget]) and counts for [WithRetry]. Without this option there
 // are none. They bring little where the policy avoids slow endpoints in time; they
 // help where any endpoint may be slow for a moment. A call that may be hedged costs
-// a copy of the request and ten small objects.
+// a copy of the request and eight small objects.
 func WithHedging(cfg resilience.HedgeDelayConfig) ServiceOption {
 	return serviceOption(func(c *serviceConfig) { c.hedging = &cfg })
 }
