@@ -152,7 +152,10 @@ func (b *Breaker) Generation() uint64 { return b.state.Load() >> 2 }
 
 // Success reports that an attempt, which was no trial, went well. It is
 // ignored unless the breaker is closed.
-func (b *Breaker) Success() {
+func (b *Breaker) Success() { b.SuccessAt(Now()) }
+
+// SuccessAt is Success for who knows what [Now] has just said.
+func (b *Breaker) SuccessAt(now time.Duration) {
 	if b.State() != Closed {
 		return
 	}
@@ -160,7 +163,7 @@ func (b *Breaker) Success() {
 		b.consecutive.Store(0)
 	}
 	if b.cfg.FailureRatio > 0 {
-		b.window.success()
+		b.window.success(now)
 	}
 }
 

@@ -74,7 +74,7 @@ type Budget struct {
 	window  time.Duration
 	tick    time.Duration
 	perFill time.Duration // in which the floor gains a token; 0: no floor
-	started time.Time
+	started time.Duration
 
 	deposits atomic.Int64 // fixed point
 	decayed  atomic.Int64 // ns since started, when deposits were last decayed
@@ -88,7 +88,7 @@ func NewBudget(cfg BudgetConfig) *Budget {
 		deposit: int64(math.Round(cfg.Ratio * token)),
 		window:  cfg.Window,
 		tick:    max(cfg.Window/decayTicks, 1),
-		started: time.Now(),
+		started: Now(),
 	}
 	if cfg.MinPerSecond > 0 {
 		// Beyond some 290 years per token there is no floor to speak of.
@@ -102,11 +102,13 @@ func NewBudget(cfg BudgetConfig) *Budget {
 }
 
 // Deposit counts a call.
-func (b *Budget) Deposit() {
+func (b *Budget) Deposit() { b.depositAt(Now()) }
+
+func (b *Budget) depositAt(now time.Duration) {
 	if b.deposit == 0 {
 		return
 	}
-	b.decay(b.now())
+	b.decay(int64(now - b.started))
 	b.deposits.Add(b.deposit)
 }
 
@@ -136,7 +138,7 @@ func (b *Budget) Balance() float64 {
 	return balance
 }
 
-func (b *Budget) now() int64 { return int64(time.Since(b.started)) }
+func (b *Budget) now() int64 { return int64(Now() - b.started) }
 
 // decay takes from the deposits what has faded since the last tick. Whoever
 // moves the time on does the work for that stretch; the factors of two of them

@@ -74,9 +74,12 @@ func NewRetry(cfg RetryConfig, budgets ...*Budget) *Retry {
 
 // Start begins a call with its first attempt, and deposits for it in the
 // budget. It does not allocate.
-func (r *Retry) Start() Attempts {
+func (r *Retry) Start() Attempts { return r.StartAt(Now()) }
+
+// StartAt is Start for who knows what [Now] has just said.
+func (r *Retry) StartAt(now time.Duration) Attempts {
 	for _, b := range r.budgets {
-		b.Deposit()
+		b.depositAt(now)
 	}
 	return Attempts{retry: r, number: 1}
 }

@@ -123,7 +123,7 @@ func throttleRejection(requests, accepts uint64, k float64) float64 {
 
 // probe reports whether it is time to send a call in spite of all.
 func (t *Throttle) probe() bool {
-	now := int64(time.Since(t.window.started))
+	now := int64(Now() - t.window.started)
 	last := t.probed.Load()
 	return now-last >= int64(probeInterval) && t.probed.CompareAndSwap(last, now)
 }

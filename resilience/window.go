@@ -28,19 +28,22 @@ const (
 // bucket while its slot ends may put a count into the slot that follows ten
 // later, which is one call misfiled.
 type window struct {
-	started time.Time
+	started time.Duration
 	slot    time.Duration
 	buckets [buckets]atomic.Uint64
 }
 
 func (w *window) init(length time.Duration) {
-	w.started = time.Now()
+	w.started = Now()
 	w.slot = max(length/buckets, 1)
 }
 
-func (w *window) now() uint64 { return uint64(time.Since(w.started) / w.slot) }
+func (w *window) now() uint64 { return w.at(Now()) }
 
-func (w *window) success() { w.add(w.now(), oneSuccess) }
+// at returns the number of the slot of a time.
+func (w *window) at(now time.Duration) uint64 { return uint64(max(now-w.started, 0) / w.slot) }
+
+func (w *window) success(now time.Duration) { w.add(w.at(now), oneSuccess) }
 
 func (w *window) failure() { w.add(w.now(), oneFailure) }
 

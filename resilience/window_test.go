@@ -22,7 +22,7 @@ func TestWindowForgetsInSteps(t *testing.T) {
 		w := newWindow(10 * time.Second)
 		for i := range 10 { // 1 success in the first second, 2 in the next ...
 			for range i + 1 {
-				w.success()
+				w.success(Now())
 			}
 			w.failure()
 			time.Sleep(time.Second)
@@ -50,7 +50,7 @@ func TestWindowAfterALongSilence(t *testing.T) {
 			}
 			require.Equal(t, want, failures)
 		}
-		w.success()
+		w.success(Now())
 		successes, failures := w.counts()
 		assert.Equal(t, []uint64{1, 0}, []uint64{successes, failures})
 		w.clear()
@@ -75,7 +75,7 @@ func TestWindowAgainstAModel(t *testing.T) {
 			success := rand.N(3) > 0
 			events = append(events, event{slot, success})
 			if success {
-				w.success()
+				w.success(Now())
 			} else {
 				w.failure()
 			}
@@ -101,7 +101,7 @@ func TestWindowLosesNoCount(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for range 10_000 {
-					w.success()
+					w.success(Now())
 					w.failure()
 				}
 			})
@@ -122,7 +122,7 @@ func TestWindowSaturates(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				for range countMask {
-					w.success()
+					w.success(Now())
 				}
 			})
 		}

@@ -133,7 +133,7 @@ func (b *body) end(err error) {
 		// The endpoint broke off what it had begun well.
 		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation(), false)
 	} else if b.pending {
-		b.link.succeed(&b.attempt, b.generation)
+		b.link.succeed(&b.attempt, b.generation, b.link.service.balancer.Now())
 	}
 	b.link.bodies.remove(b)
 	b.link.end(&b.attempt)

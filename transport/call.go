@@ -29,7 +29,8 @@ type call struct {
 	derived  bool               // ctx is not the request's own
 	cancel   context.CancelFunc // of the service's timeout, or nil
 	start    time.Time
-	replay   *replay // of a body without GetBody, or nil
+	now      time.Duration // by the service's clock, when the next attempt begins; 0: to be read
+	replay   *replay       // of a body without GetBody, or nil
 	attempts resilience.Attempts
 	affinity affinity
 	sends    int                  // attempts that were made
@@ -57,7 +58,8 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	if !s.called.Load() { // spare the usual case the write
 		s.called.Store(true)
 	}
-	c := call{service: s, req: req, ctx: req.Context(), attempts: s.retry.Start(), outcome: balancer.Ignored}
+	now := s.balancer.Now()
+	c := call{service: s, req: req, ctx: req.Context(), now: now, attempts: s.retry.StartAt(now), outcome: balancer.Ignored}
 	if len(s.transport.cfg.hooks) > 0 { // nobody else wants to know
 		c.start = time.Now()
 	}
@@ -67,6 +69,9 @@ func (s *service) call(req *http.Request) (*http.Response, error) {
 	}
 	if bodyNeedsReplay(req) {
 		c.replay = newReplay(req, s.cfg.replayLimit)
+	}
+	if s.guards != nil || s.view.Load() == nil { // it may take a while until there is an attempt
+		c.now = 0
 	}
 	if s.guards != nil {
 		var err error

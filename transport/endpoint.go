@@ -159,10 +159,10 @@ func (l *link) breakerChanged(from, to resilience.State) {
 }
 
 // succeed enters a success, to the end of its body, into the account of health.
-func (l *link) succeed(a *balancer.Attempt, generation uint64) {
+func (l *link) succeed(a *balancer.Attempt, generation uint64, now time.Duration) {
 	if l.breaker.Generation() == generation && !l.standing.predates(a) {
 		l.standing.success()
-		l.breaker.Success()
+		l.breaker.SuccessAt(now)
 	}
 }
 
@@ -187,7 +187,7 @@ func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency ti
 		trial.Release()
 	case l.breaker.Generation() != generation || l.standing.predates(a):
 	case outcome == balancer.Success && !more:
-		l.succeed(a, generation)
+		l.succeed(a, generation, a.Start()+latency)
 	case outcome == balancer.Failure:
 		l.standing.failure()
 		l.breaker.Failure()

@@ -31,7 +31,12 @@ type picked struct {
 
 // choose picks an endpoint and counts the attempt there as in flight.
 func (c *call) choose(v *view) (picked, error) {
-	info := balancer.PickInfo{Tried: c.tried, Now: c.service.balancer.Now(), Key: c.affinity.key, Class: c.affinity.class}
+	now := c.now
+	c.now = 0
+	if now == 0 {
+		now = c.service.balancer.Now()
+	}
+	info := balancer.PickInfo{Tried: c.tried, Now: now, Key: c.affinity.key, Class: c.affinity.class}
 	if p := c.service.prober; p != nil {
 		p.saw(c.req.URL)
 	}

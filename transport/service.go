@@ -73,7 +73,7 @@ func newService(t *Transport, name string) *service {
 			}
 		}
 	})
-	var shared balancer.ServiceConfig
+	shared := balancer.ServiceConfig{Now: resilience.Now} // one reading of the clock does for all
 	if cfg.probes != nil {
 		s.prober = newProber(s, *cfg.probes)
 		shared.Probe = s.prober.probe
