@@ -85,7 +85,9 @@ func (c *call) handOver(resp *http.Response) {
 	case *upgraded: // outlives the context
 		b.cancel = c.ending()
 	default:
-		c.passage.end(c.outcome, c.latency)
+		if c.passage.guards != nil {
+			c.passage.end(c.outcome, c.latency)
+		}
 		c.release()
 	}
 }

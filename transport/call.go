@@ -196,19 +196,21 @@ func (c *call) attempt(v *view) result {
 	if err != nil {
 		return result{err: err}
 	}
-	if delay, ok := c.lateAfter(); ok {
-		return c.hedged(p, delay)
+	if c.service.hedges != nil {
+		if delay, ok := c.lateAfter(); ok {
+			return c.hedged(&p, delay)
+		}
 	}
-	return c.send(p)
+	return c.send(&p)
 }
 
 // send sends the call to the endpoint that was picked.
-func (c *call) send(p picked) (r result) {
-	l, a, trial := p.link, p.attempt, p.trial
+func (c *call) send(p *picked) (r result) {
+	l, a, trial := p.link, &p.attempt, p.trial
 	inFlight := true
 	defer func() { // also if a hook or the base panics
 		if inFlight {
-			l.end(&a)
+			l.end(a)
 		}
 		trial.Release() // does nothing if its outcome is known
 		if c.endAttempt != nil && r.resp == nil {
@@ -261,12 +263,14 @@ func (c *call) send(p picked) (r result) {
 		trial.Failure()
 	}
 	more := r.resp != nil && !c.bodiless(r.resp)
-	l.observe(&a, outcome, latency, trial, generation, more)
+	l.observe(a, outcome, latency, trial, generation, more)
 	c.outcome, c.latency = outcome, latency
-	c.late(outcome, latency)
+	if c.service.hedges != nil {
+		c.late(outcome, latency)
+	}
 	if resp := r.resp; resp != nil {
 		resp.Request = c.req
-		inFlight = c.wrapBody(resp, a, timeout, outcome, generation, more && trial == noTrial && outcome == balancer.Success)
+		inFlight = c.wrapBody(resp, *a, timeout, outcome, generation, more && trial == noTrial && outcome == balancer.Success)
 	}
 	c.hookAttempt(&r, latency, outcome)
 	if r.resp != nil { // from here on, the body's end is the attempt's
@@ -285,8 +289,12 @@ func drop(resp *http.Response) {
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
-	c.passage.know(c.outcome)
-	c.setCookie(resp)
+	if c.passage.guards != nil {
+		c.passage.know(c.outcome)
+	}
+	if c.affinity.fresh {
+		c.setCookie(resp)
+	}
 	c.handOver(resp)
 	c.hookCall(resp.StatusCode, nil)
 	return resp, nil

@@ -41,7 +41,7 @@ const (
 // not to be hedged. Only calls are that may be repeated, and whose body can be
 // sent twice at a time.
 func (c *call) lateAfter() (time.Duration, bool) {
-	if c.service.hedges == nil || c.hedging || c.sends > 0 || c.replay != nil || !c.replayable() || !idempotent(c.req) {
+	if c.hedging || c.sends > 0 || c.replay != nil || !c.replayable() || !idempotent(c.req) {
 		return 0, false
 	}
 	return c.service.hedges.Delay()
@@ -50,7 +50,7 @@ func (c *call) lateAfter() (time.Duration, bool) {
 // hedged makes an attempt and, when that is late, another one. It returns the
 // first answer that stands. If there is none, it returns that of both which is
 // left, a response rather than an error.
-func (c *call) hedged(p picked, delay time.Duration) result {
+func (c *call) hedged(p *picked, delay time.Duration) result {
 	first, cancelFirst := context.WithCancelCause(c.ctx)
 	h := &hedge{
 		call: call{
@@ -168,8 +168,7 @@ func (r *result) stands() bool { return r.resp != nil && r.repeat == repeatNever
 // late tells the service's hedges how long an attempt has taken: one that was
 // answered, or lost against its hedge.
 func (c *call) late(outcome balancer.Outcome, latency time.Duration) {
-	if h := c.service.hedges; h != nil && !c.hedging &&
-		(outcome == balancer.Success || errors.Is(context.Cause(c.ctx), errHedgeLost)) {
-		h.Observe(latency)
+	if !c.hedging && (outcome == balancer.Success || errors.Is(context.Cause(c.ctx), errHedgeLost)) {
+		c.service.hedges.Observe(latency)
 	}
 }

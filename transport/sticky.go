@@ -74,9 +74,6 @@ func (s *stickyCookie) session(req *http.Request) (name string, fresh bool) {
 
 // setCookie tells the caller of a new session.
 func (c *call) setCookie(resp *http.Response) {
-	if !c.affinity.fresh {
-		return
-	}
 	s := c.service.cfg.sticky
 	for _, cookie := range resp.Cookies() {
 		if cookie.Name == s.Name {

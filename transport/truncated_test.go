@@ -52,7 +52,7 @@ func TestACopyThatBreaksOffBodiesIsAvoided(t *testing.T) {
 		}
 		calls.Wait()
 		t.Logf("%d calls, %d failed; the bad copy got %d of %d attempts", y.calls.Load(), y.failed.Load(), y.lateBad.Load(), y.late.Load())
-		assert.Less(t, float64(y.lateBad.Load()), 0.01*float64(y.late.Load()))
-		assert.LessOrEqual(t, y.failed.Load(), int64(10))
+		assert.Less(t, float64(y.lateBad.Load()), 0.02*float64(y.late.Load()), "of nearly all, if headers were believed")
+		assert.LessOrEqual(t, y.failed.Load(), y.earlyBad.Load()+y.lateBad.Load())
 	}, transport.WithHooks(y.hooks()))
 }
