@@ -174,10 +174,7 @@ func (d *delay) expected(m *moment, share float64) float64 {
 			one *= unproven
 		}
 	}
-	if d.penalty.any() {
-		one *= d.penalty.factor(m.stamp)
-	}
-	all := one * (float64(load>>waitingBits)*share + m.cost) * (1. / Unit)
+	all := one * d.penalty.factor(m.stamp) * (float64(load>>waitingBits)*share + m.cost) * (1. / Unit)
 	if waiting {
 		if stuck := float64(int64(m.now) - d.progress.Load()); stuck > all {
 			return stuck

@@ -91,13 +91,10 @@ var peaks = NewKey[peak]()
 
 // load is what a call to the endpoint is expected to take now.
 func (p *peak) load(e *Endpoint, now uint32) float64 {
-	d, penalty, inFlight := unpack(p.latency.Load()), 1., e.InFlight()
+	d, penalty, inFlight := unpack(p.latency.Load()), p.penalty.factor(now), e.InFlight()
 	latency := float64(d.value)
 	if d.age(now) > peakFresh {
 		latency = d.at(now, peakRate)
-	}
-	if p.penalty.any() {
-		penalty = p.penalty.factor(now)
 	}
 	if latency < 1 {
 		if inFlight == 0 && penalty < forgiven {

@@ -33,10 +33,15 @@ func (p *penalty) any() bool { return p.word.Load() != 0 }
 // factor returns by how much: 1 without failures.
 func (p *penalty) factor(now uint32) float64 {
 	if word := p.word.Load(); word != 0 {
-		return 1 + unpack(word).at(now, penaltyRate)
+		return faded(word, now)
 	}
 	return 1
 }
+
+// faded is for when there is one, which is rare: apart, it lets factor be inlined.
+//
+//go:noinline
+func faded(word uint64, now uint32) float64 { return 1 + unpack(word).at(now, penaltyRate) }
 
 // end halves it if the attempt has gone well to its end. The header of a
 // response is no reason to: its body may be about to break off.

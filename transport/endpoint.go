@@ -185,9 +185,10 @@ func (l *link) observe(a *balancer.Attempt, outcome balancer.Outcome, latency ti
 		trial.Failure()
 	case trial != noTrial:
 		trial.Release()
-	case l.breaker.Generation() != generation || l.standing.predates(a):
-	case outcome == balancer.Success && !more:
+	case outcome == balancer.Success && more:
+	case outcome == balancer.Success:
 		l.succeed(a, generation, a.Start()+latency)
+	case l.breaker.Generation() != generation || l.standing.predates(a):
 	case outcome == balancer.Failure:
 		l.standing.failure()
 		l.breaker.Failure()
