@@ -24,6 +24,7 @@ type body struct {
 	timeout    *attemptTimeout         // or nil
 	attempted  context.CancelCauseFunc // of the attempt's own context, or nil
 	cancel     context.CancelFunc      // of the call's timeout, or nil
+	leave      func(broken bool)       // the service's guards, or nil
 	finish     func(error)             // the End hook, or nil
 	blamed     bool                    // the header was a failure already
 	pending    bool                    // the header was a success, which the end is to make certain
@@ -78,31 +79,42 @@ func (c *call) bodiless(resp *http.Response) bool {
 func (c *call) handOver(resp *http.Response) {
 	switch b := resp.Body.(type) {
 	case *body:
-		b.cancel = c.ending()
+		b.cancel, b.leave = c.cancel, c.leaving()
 		if b.ctx.Done() != nil {
 			b.link.bodies.add(b)
 		}
 	case *upgraded: // outlives the context
-		b.cancel = c.ending()
+		b.cancel, b.leave = c.cancel, c.leaving()
 	default:
 		if c.passage.guards != nil {
+			c.passage.know(c.outcome)
 			c.passage.end(c.outcome, c.latency)
 		}
 		c.release()
 	}
 }
 
-// ending returns what is to be done at the end of the body, or nil.
-func (c *call) ending() func() {
+// leaving returns what the end of the body means to the guards, or nil if
+// there are none. As with endpoints, a failure is known by the header, and a
+// success when the body has not been broken off; a trial ends with the header,
+// because a body that is never closed must not keep the breaker waiting.
+func (c *call) leaving() func(broken bool) {
 	if c.passage.guards == nil {
-		return c.cancel
+		return nil
 	}
-	p, outcome, latency, cancel := c.passage, c.outcome, c.latency, c.cancel
-	return func() {
-		p.end(outcome, latency)
-		if cancel != nil {
-			cancel()
+	pending := c.outcome == balancer.Success && c.passage.trial == noTrial
+	if !pending {
+		c.passage.know(c.outcome)
+	}
+	p, outcome, latency := c.passage, c.outcome, c.latency
+	return func(broken bool) {
+		if broken {
+			outcome = balancer.Failure
 		}
+		if pending {
+			p.know(outcome)
+		}
+		p.end(outcome, latency)
 	}
 }
 
@@ -131,8 +143,9 @@ func (b *body) end(err error) {
 	if b.ended.Swap(true) {
 		return
 	}
-	if err != nil && !errors.Is(err, io.EOF) && !b.blamed && !b.closed.Load() && b.ctx.Err() == nil && !isClosed(b.gaveUp) {
-		// The endpoint broke off what it had begun well.
+	// The endpoint broke off what it had begun well?
+	broken := err != nil && !errors.Is(err, io.EOF) && !b.blamed && !b.closed.Load() && b.ctx.Err() == nil && !isClosed(b.gaveUp)
+	if broken {
 		b.link.observe(&b.attempt, balancer.Failure, 0, noTrial, b.link.breaker.Generation(), false)
 	} else if b.pending {
 		b.link.succeed(&b.attempt, b.generation, b.link.service.balancer.Now())
@@ -142,6 +155,9 @@ func (b *body) end(err error) {
 	b.timeout.end()
 	if b.attempted != nil {
 		b.attempted(nil)
+	}
+	if b.leave != nil {
+		b.leave(broken)
 	}
 	if b.cancel != nil {
 		b.cancel()

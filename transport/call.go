@@ -289,9 +289,6 @@ func drop(resp *http.Response) {
 // succeed returns a response, which may be of any status.
 func (c *call) succeed(resp *http.Response) (*http.Response, error) {
 	c.finish()
-	if c.passage.guards != nil {
-		c.passage.know(c.outcome)
-	}
 	if c.affinity.fresh {
 		c.setCookie(resp)
 	}

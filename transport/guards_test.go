@@ -296,6 +296,35 @@ func TestServiceBreaker(t *testing.T) {
 		}}))
 }
 
+// Quick headers with bodies that break off are no success: not for the
+// breaker, and not for the limit, which would grow.
+func TestGuardsHearOfBrokenBodies(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, m *mesh) {
+		served := 0
+		m.serve("10.0.0.1:80", func(w http.ResponseWriter, _ *http.Request) {
+			served++
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, "x")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		})
+		m.registry.Set("orders", discovery.Addrs("10.0.0.1:80")...)
+		for range 5 {
+			resp, err := m.open(t.Context())
+			require.NoError(t, err)
+			_, err = io.ReadAll(resp.Body)
+			require.Error(t, err)
+			require.NoError(t, resp.Body.Close())
+		}
+		for range 10 {
+			_, _, err := m.get("http://orders/")
+			require.ErrorIs(t, err, resilience.ErrBreakerOpen)
+		}
+		assert.Equal(t, 5, served)
+	}, transport.WithServiceBreaker(resilience.BreakerConfig{}), transport.WithAdaptiveLimit(resilience.AdaptiveLimitConfig{}),
+		transport.WithBreaker(resilience.BreakerConfig{ConsecutiveFailures: -1, FailureRatio: -1}))
+}
+
 func TestFallback(t *testing.T) {
 	cached := func(_ *http.Request, err error) (*http.Response, error) {
 		if !errors.Is(err, balancer.ErrNoEndpoints) && !errors.Is(err, discovery.ErrUnknownService) {
