@@ -50,8 +50,8 @@ func TestScenarios(t *testing.T) {
 			goodput[r.scenario.name] = r.result.goodput()
 		})
 	}
-	if with, ok := goodput[overloadShed]; ok {
-		assert.Greater(t, with, goodput[overloadBare])
+	for _, with := range []string{overloadShed, overloadLimit, overloadAdaptive} {
+		assert.Greater(t, goodput[with], goodput[overloadBare], with)
 	}
 }
 

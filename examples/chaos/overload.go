@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/namesake-go/namesake/transport"
 	"github.com/namesake-go/namesake/transport/serve"
 )
 
@@ -22,8 +23,10 @@ const (
 
 // Their names.
 const (
-	overloadBare = "overload, without limits"
-	overloadShed = "overload, with a serve.Shedder"
+	overloadBare     = "overload, without limits"
+	overloadShed     = "overload, with a serve.Shedder"
+	overloadLimit    = "overload, with a limit here"
+	overloadAdaptive = "overload, with an adaptive limit here"
 )
 
 // capacity is how many calls per second all copies can answer.
@@ -34,8 +37,10 @@ func (w *world) perCall() time.Duration {
 	return time.Duration(workers * copies / w.capacity() * float64(time.Second))
 }
 
-func overload(name string, shed bool) *scenario {
-	s := &scenario{name: name, copy: func(w *world) http.Handler {
+// overload returns a scenario with limits at the copies, or at their caller, or
+// none.
+func overload(name string, shed bool, limits ...transport.Option) *scenario {
+	s := &scenario{name: name, options: limits, copy: func(w *world) http.Handler {
 		w.deadline = patience * w.perCall()
 		handler := limited(w.perCall())
 		if shed {
@@ -51,7 +56,7 @@ func overload(name string, shed bool) *scenario {
 		return fmt.Sprintf("%.0f of %.0f/s answered, capacity %.0f", r.goodput(), float64(r.callsIll)/r.during.Seconds(), w.capacity())
 	}
 	s.must = func(w *world, r *result, v *verdict) {
-		if shed {
+		if shed || len(limits) > 0 {
 			possible := min(w.capacity(), float64(r.callsIll)/r.during.Seconds())
 			v.holds(r.goodput() > possible/2, "%.0f calls per second were answered of %.0f that could be", r.goodput(), possible)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/namesake-go/namesake/resilience"
 	"github.com/namesake-go/namesake/transport"
 )
 
@@ -50,6 +51,8 @@ var scenarios = []*scenario{
 	{name: "the registry loses all copies", fault: registryForgets, must: all(nothingLost, complained)},
 	overload(overloadBare, false),
 	overload(overloadShed, true),
+	overload(overloadLimit, false, transport.WithLimit(resilience.LimitConfig{MaxInFlight: inFlight * copies})),
+	overload(overloadAdaptive, false, transport.WithAdaptiveLimit(resilience.AdaptiveLimitConfig{})),
 }
 
 // The faults.
