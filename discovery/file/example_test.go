@@ -74,7 +74,12 @@ func ExampleWithDecoder() {
 	if err := os.WriteFile(path, []byte("10.0.0.7:8080 orders\n"), 0o600); err != nil {
 		panic(err)
 	}
-	for set := range file.New(path, file.WithDecoder("services", decode)).Watch(context.Background(), "orders") {
+	registry := file.New(path, file.WithDecoder("services", decode))
+	for set, err := range registry.Watch(context.Background(), "orders") {
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
 		fmt.Println(set[0].Addr)
 		break
 	}

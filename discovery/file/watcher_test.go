@@ -31,9 +31,9 @@ func TestFile(t *testing.T) {
 		payments.says(`error: file: DIR/a.json does not list "payments": discovery: unknown service`)
 
 		f.write("a.json", `{"orders": ["b:1", {"addr": "d:1", "id": "a"}], "payments": ["p:1"]}`)
-		time.Sleep(look - 1)
+		time.Sleep(look - time.Nanosecond)
 		orders.says()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		orders.says("[a b:1]") // at another address
 		billing.says(`error: file: DIR/a.json does not list "billing": discovery: unknown service`)
 		payments.says("[p:1]")
