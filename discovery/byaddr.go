@@ -22,8 +22,10 @@ import (
 // IDs are dropped, and addresses written in one way: hosts in lower case, IP
 // addresses in their shortest form, IPv4 addresses as such. An IP address and
 // a host name are never the same, nor are two names, so both registries must
-// use the same kind. Of several copies at one address, the one whose ID comes
-// first is kept.
+// use the same kind. They should also say the same of the Scheme: to package
+// transport, a copy whose scheme changes from nothing to "http" is another
+// endpoint. Of several copies at one address, the one whose ID comes first is
+// kept.
 func ByAddr(w Watcher) Watcher {
 	if w == nil {
 		panic("discovery: ByAddr of a nil Watcher")
