@@ -25,9 +25,9 @@ import (
 )
 
 const (
-	rootToken = "00000000-0000-0000-0000-00000000000a"
-	ourToken  = "00000000-0000-0000-0000-00000000000b"
-	accessor  = "00000000-0000-0000-0000-00000000000c"
+	rootToken = "11111111-0000-0000-0000-00000000000a"
+	ourToken  = "11111111-0000-0000-0000-00000000000b"
+	accessor  = "11111111-0000-0000-0000-00000000000c"
 )
 
 // A realAgent is a Consul agent in development mode, which is a cluster of
@@ -68,11 +68,15 @@ func startAgent(t testing.TB) *realAgent {
 
 // ask asks the agent with all rights.
 func (a *realAgent) ask(ctx context.Context, method, path string, body any) (string, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return "", err
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return "", err
+		}
+		reader = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, reader)
 	if err != nil {
 		return "", err
 	}
