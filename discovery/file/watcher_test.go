@@ -240,6 +240,34 @@ func TestConfigMap(t *testing.T) {
 	})
 }
 
+// A set is not made of files from before and from after.
+func TestConfigMapReplacedWhileItIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder(t)
+		for _, version := range []string{"1", "2"} {
+			require.NoError(t, os.Mkdir(f.join(".."+version), 0o700))
+			for _, name := range []string{"a", "b"} {
+				require.NoError(t, os.WriteFile(f.join(".."+version+"/"+name+".x"), []byte(name+version+":1"), 0o600))
+			}
+		}
+		link := func(version string) {
+			require.NoError(t, os.Symlink(".."+version, f.join("..data_tmp")))
+			require.NoError(t, os.Rename(f.join("..data_tmp"), f.join("..data")))
+		}
+		link("1")
+		for _, name := range []string{"a.x", "b.x"} {
+			require.NoError(t, os.Symlink(filepath.Join("..data", name), f.join(name)))
+		}
+		decode := func(content []byte) (map[string][]discovery.Instance, error) {
+			if string(content) == "a1:1" {
+				link("2")
+			}
+			return map[string][]discovery.Instance{"orders": discovery.Addrs(string(content))}, nil
+		}
+		f.start(file.New(f.path, file.WithDecoder(".x", decode)), "orders").says("[a2:1 b2:1]")
+	})
+}
+
 // settle gives a file a time that is long ago in the bubble.
 func (f folder) settle(name string, ago time.Duration) {
 	f.t.Helper()
