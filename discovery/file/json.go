@@ -14,8 +14,8 @@ import (
 func parseJSON(path string, content []byte) (services, error) {
 	p := &parser{path: path, content: content, tokens: json.NewDecoder(bytes.NewReader(content))}
 	p.tokens.UseNumber()
-	if valid := validUTF8(content); valid < len(content) {
-		return nil, p.fault(valid, "not UTF-8")
+	if !utf8.Valid(content) {
+		return nil, p.fault(validUTF8(content), "not UTF-8")
 	}
 	return p.document()
 }

@@ -205,9 +205,13 @@ func (t *tracked) open(path string, info fs.FileInfo) ([]byte, error) {
 	if t.info, err = f.Stat(); err != nil { // of what is read, which may be another by now
 		return nil, err
 	}
+	tooLarge := fmt.Errorf("%s: more than %d bytes", path, maxBytes)
+	if t.info.Size() > maxBytes {
+		return nil, tooLarge
+	}
 	content, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	if err == nil && len(content) > maxBytes {
-		err = fmt.Errorf("%s: more than %d bytes", path, maxBytes)
+	if err == nil && len(content) > maxBytes { // it grows
+		err = tooLarge
 	}
 	return content, err
 }
