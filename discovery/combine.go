@@ -31,6 +31,11 @@ import (
 // a service that one registry does not know may well be in another that has not
 // answered yet.
 //
+// What a watcher says of its own copies is believed at once, also that there
+// are none, as a copy that is withdrawn must get no more calls. A registry that
+// may lose its memory is for its watcher to doubt, as package eureka does:
+// readers that doubt an empty set, such as package transport, see the union only.
+//
 // Changes that come faster than a watch is read are merged into the latest set.
 // A watch of no watchers at all yields an empty set.
 func Merge(watchers ...Watcher) Watcher {

@@ -22,7 +22,7 @@ type feed struct {
 func startFeed(path string, cfg config) *feed {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &feed{cancel: cancel, changed: make(chan struct{})}
-	s := &scanner{path: path, decoders: cfg.decoders, files: make(map[string]*tracked)}
+	s := newScanner(path, cfg)
 	f.running.Go(func() { f.run(ctx, s, cfg.interval) }) // ended by stop
 	return f
 }

@@ -47,6 +47,10 @@ type tracked struct {
 	content *document         // what was made of it; nil if it was never read
 }
 
+func newScanner(path string, cfg config) *scanner {
+	return &scanner{path: path, decoders: cfg.decoders, files: make(map[string]*tracked)}
+}
+
 // scan looks at everything once, and returns what all files say.
 func (s *scanner) scan(ctx context.Context) *catalog {
 	const tries = 3
