@@ -164,6 +164,7 @@ func TestSnapshotAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
 		p := begin(t, folder, discovery.SnapshotConfig{}, nil)
+		p.says("[]")
 		p.registry.Set("orders", named("a")...)
 		p.says("[a]")
 		time.Sleep(100*time.Hour + time.Minute)
@@ -189,6 +190,7 @@ func TestSnapshotAgeOfPartOfASet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
 		p := begin(t, folder, discovery.SnapshotConfig{}, nil)
+		p.says("[]")
 		p.registry.Set("orders", append(named("a"), discovery.Instance{ID: "bad"})...)
 		p.says("[a]", `error: discovery: instance "bad": address "" is not host:port`)
 		time.Sleep(100 * time.Hour)
@@ -205,7 +207,7 @@ func TestSnapshotOfAnEmptySet(t *testing.T) {
 		saveOrders(t, folder, "a")
 		p := begin(t, folder, discovery.SnapshotConfig{}, nil)
 		p.says("[]")
-		time.Sleep(time.Minute - 1)
+		time.Sleep(time.Minute - time.Nanosecond)
 		p.stop()
 		p = begin(t, folder, discovery.SnapshotConfig{}, errDown)
 		p.says("[a]", `error: discovery: the set of "orders" is one saved 1m0s ago: no route`)
@@ -228,6 +230,7 @@ func TestSnapshotWritesAreRare(t *testing.T) {
 			return string(text)
 		}
 		p := begin(t, folder, discovery.SnapshotConfig{}, nil)
+		p.says("[]")
 		p.registry.Set("orders", named("a0")...)
 		assert.Contains(t, content(), `"a0"`)
 		for i := range 100 { // changes within 10 s

@@ -16,9 +16,9 @@ func (f *snapshotFeed) keep(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		over := ctx.Err() != nil // before the news, so that none is missed that came before the end
 		n, changed := f.registry.load()
 		said, good := f.standing()
-		over := ctx.Err() != nil
 		var due time.Time // zero means never
 		switch {
 		case n.setAt == 0:

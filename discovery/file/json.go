@@ -50,9 +50,6 @@ func (p *parser) document() (services, error) {
 		if service == "" {
 			return p.fault(p.at, "a service without a name")
 		}
-		if _, twice := all[service]; twice {
-			return p.fault(p.at, "the service %q is listed twice", shorten(service))
-		}
 		list, err := p.list()
 		all[service] = list
 		return err
