@@ -35,6 +35,8 @@ import (
 // are none, as a copy that is withdrawn must get no more calls. A registry that
 // may lose its memory is for its watcher to doubt, as package eureka does:
 // readers that doubt an empty set, such as package transport, see the union only.
+// One that fails keeps its last set in the union, so that copies should leave a
+// registry before it is shut down for good.
 //
 // Changes that come faster than a watch is read are merged into the latest set.
 // A watch of no watchers at all yields an empty set.
@@ -51,7 +53,7 @@ func Merge(watchers ...Watcher) Watcher {
 // until an earlier one has answered, and the first set is not an empty one
 // before every watcher has said something. A watcher that fails after it has
 // yielded a set keeps its place, since its last set stands. Errors pass as with
-// Merge.
+// Merge, and a watcher that says [ErrUnknownService] knows no instance.
 func Fallback(watchers ...Watcher) Watcher {
 	return newCombination("Fallback", firstNonEmpty, watchers)
 }

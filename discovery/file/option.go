@@ -33,7 +33,8 @@ type Decoder func(content []byte) (map[string][]discovery.Instance, error)
 // as ".yaml", in place of the built-in one or beside it: a folder may hold
 // files of several formats. Several options add up; of the suffixes that fit a
 // name, the longest counts. A file that is watched itself, not in a folder,
-// and fits none is taken for JSON. A nil Decoder takes the suffix out.
+// and fits none is taken for JSON. An empty suffix fits none. A nil Decoder takes
+// the suffix out.
 //
 // A format of which half a file is valid must be replaced by renaming, see the
 // package documentation. A decoder that panics makes an error.
