@@ -32,3 +32,8 @@ func Applier(apps []wire.Application) func(delta []wire.Application) {
 		r.set("APP7", false)
 	}
 }
+
+// InAnyOrder undoes WithServersInOrder.
+func InAnyOrder() Option {
+	return optionFunc(func(c *config) { c.ordered = false })
+}

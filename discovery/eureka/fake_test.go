@@ -46,13 +46,15 @@ func (r *rig) transport() *http.Transport {
 	return tr
 }
 
-// client returns a client over the network, which logs to r.log.
+// client returns a client over the network, which logs to r.log and uses
+// servers in the order written.
 func (r *rig) client(urls string, opts ...eureka.Option) *eureka.Client {
 	tr := r.transport()
 	logger := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c := eureka.New(urls, append([]eureka.Option{
 		eureka.WithHTTPClient(&http.Client{Transport: tr}),
 		eureka.WithLogger(logger),
+		eureka.WithServersInOrder(), // tests say otherwise where it matters
 	}, opts...)...)
 	r.t.Cleanup(func() {
 		c.Close()

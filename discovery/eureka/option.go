@@ -1,7 +1,9 @@
 package eureka
 
 import (
+	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -36,6 +38,40 @@ func WithLogger(logger *slog.Logger) Option {
 	return optionFunc(func(c *config) { c.log = logger })
 }
 
+// WithZone says in which zone the client runs, and where other servers are
+// besides those given to [New]: comma-separated URLs by zone. Servers of the
+// own zone are used while one of them works. Those given to New belong to no
+// zone, and come with those of other zones. Servers that are nil or empty are
+// for those who use [WithServers]. The default is no zone: all servers are
+// equal. Zones of instances, for those who call them, have nothing to do with
+// this.
+func WithZone(zone string, servers map[string]string) Option {
+	servers = maps.Clone(servers)
+	return optionFunc(func(c *config) { c.zone, c.zones = zone, servers })
+}
+
+// WithServers sets a function that finds the servers, as comma-separated URLs
+// by zone; the zone is empty where there are none. What it returns takes the
+// place of all servers known so far. It is called about every 5 min, while the
+// client is used, for 10 s at most, and must return when its context is done.
+//
+// Until it has succeeded the servers given to [New] and [WithZone] are used; if
+// there are none, requests wait for it. After an error, or if it has found
+// nothing, what was found last stands, and it is called again after 30 s.
+// [DNS.Servers] is such a function. Nil, the default, means that the servers
+// do not change.
+func WithServers(find func(ctx context.Context) (map[string]string, error)) Option {
+	return optionFunc(func(c *config) { c.find = find })
+}
+
+// WithServersInOrder makes the client prefer servers in the order written,
+// instead of choosing at random, within its zone and outside: for a primary
+// with a standby. A server that failed gets its place back within half an
+// hour. Where there are many clients, all of them use the same server.
+func WithServersInOrder() Option {
+	return optionFunc(func(c *config) { c.ordered = true })
+}
+
 // WithPollInterval sets the mean time between fetches of the registry from
 // servers that do not hold a request until something changes. Each wait is
 // randomly up to a tenth shorter or longer. It is also the longest wait after
@@ -66,6 +102,10 @@ func WithHostNames() Option {
 
 type config struct {
 	httpClient *http.Client
+	zone       string            // of the client
+	zones      map[string]string // server URLs by zone
+	find       func(context.Context) (map[string]string, error)
+	ordered    bool
 	log        *slog.Logger
 	poll       time.Duration
 	renewal    time.Duration

@@ -60,8 +60,11 @@ func (r *Registration) start(ctx context.Context) error {
 	}
 	r.touch()
 	err := r.persist(bound, r.tell)
-	if err == nil && !r.beatWith(&r.c.tasks) {
-		err = ErrClosed
+	if err == nil {
+		r.done = make(chan struct{})
+		if !r.c.spawn(r.beat) { // stopped by end or the client's Close, which wait for it
+			err = ErrClosed
+		}
 	}
 	if err != nil {
 		r.takeBack(ctx, old)
@@ -73,18 +76,6 @@ func (r *Registration) start(ctx context.Context) error {
 	}
 	r.line.owner = r
 	return nil
-}
-
-// beatWith begins the heartbeats, unless the client has been closed.
-func (r *Registration) beatWith(tasks interface{ Go(func()) }) bool {
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	if r.c.closed() {
-		return false
-	}
-	r.done = make(chan struct{})
-	tasks.Go(r.beat) // stopped by end or the client's Close, which wait for it
-	return true
 }
 
 // persist repeats do until it succeeds, a server rejects it, or ctx is done.
