@@ -100,6 +100,26 @@ func WithHostNames() Option {
 	return optionFunc(func(c *config) { c.hostNames = true })
 }
 
+// WithInitialStatus sets the status that copies are announced with first, until
+// [Registration.SetStatus] changes it: Starting, for instance, to be known
+// before there is anything to call. The default is Up.
+func WithInitialStatus(status Status) Option {
+	return optionFunc(func(c *config) { c.initial = status })
+}
+
+// WithHealthCheck sets a function that says whether this program's copies are
+// well. A copy that is wanted Up is announced as Up if the function returns
+// nil, and as Down if it returns an error or panics. Other statuses that have
+// been set are left alone.
+//
+// It is called with each heartbeat and before the status Up is set, by several
+// goroutines, and must return when its context is done: at the latest after a
+// third of the time between heartbeats. Nil, the default, means that copies
+// are well.
+func WithHealthCheck(check func(ctx context.Context) error) Option {
+	return optionFunc(func(c *config) { c.check = check })
+}
+
 type config struct {
 	httpClient *http.Client
 	zone       string            // of the client
@@ -111,6 +131,8 @@ type config struct {
 	renewal    time.Duration
 	lease      time.Duration
 	hostNames  bool
+	initial    Status // of registrations
+	check      func(context.Context) error
 }
 
 const (
@@ -123,7 +145,7 @@ const (
 )
 
 func newConfig(opts []Option) config {
-	var c config
+	c := config{initial: Up}
 	for _, o := range opts {
 		o.apply(&c)
 	}

@@ -9,9 +9,10 @@ import (
 	"github.com/namesake-go/namesake/discovery"
 )
 
-// Register announces a copy of a service, with the status UP, and keeps it
+// Register announces a copy of a service, with the status UP unless
+// [WithInitialStatus] or [WithHealthCheck] say otherwise, and keeps it
 // announced by heartbeats. What it returns is a *[Registration], which can
-// change the status.
+// change the status and what is announced.
 //
 // The application name is the service in upper case, and both virtual
 // addresses (VIPs) are the service. The host of in.Addr becomes host name and
@@ -27,13 +28,18 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 		return nil, err
 	}
 	w, err := toWire(service, in, c.renewal, c.lease)
+	if err == nil {
+		err = settable(c.initial)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("eureka: register %q: %w", service, err)
 	}
-	r := &Registration{c: c, service: service, key: copyKey{app: w.App, id: w.InstanceID}, in: w, dirty: true}
-	r.want.Store(new(Up))
+	r := &Registration{c: c, service: service, key: copyKey{app: w.App, id: w.InstanceID}, in: w, from: &w, dirty: true}
+	r.want.Store(&c.initial)
+	r.data.Store(&w)
 	r.ctx, r.cancel = context.WithCancelCause(c.ctx)
 	r.line = c.line(r.key)
+	r.examine(ctx)
 	if err := r.start(ctx); err != nil {
 		r.cancel(ErrClosed)
 		c.release(r.key)
