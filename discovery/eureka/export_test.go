@@ -22,14 +22,13 @@ func Set(service string, full wire.Applications, deltas ...wire.Applications) []
 	return set
 }
 
-// Applier returns a function that does what a delta takes: apply it, compute
-// the hash, and find the set of one service.
+// Applier returns a function that does what a delta takes, but for the set
+// that a watch of a changed service finds: apply it and compute the hash.
 func Applier(apps []wire.Application) func(delta []wire.Application) {
 	r := newRegistry(apps)
 	return func(delta []wire.Application) {
 		r = r.apply(delta)
 		r.hash()
-		r.set("APP7", false)
 	}
 }
 

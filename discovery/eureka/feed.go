@@ -127,6 +127,11 @@ func (f *feed) add(w *watch) (unusable []error) {
 
 // offer must be called with mu held.
 func (f *feed) offer(w *watch) (unusable []error) {
+	app := f.registry.named(w.service)
+	if app != nil && app == w.app {
+		return nil // it has not changed
+	}
+	w.app = app
 	set, unusable := f.registry.set(w.service, f.c.hostNames)
 	w.offer(set)
 	return unusable

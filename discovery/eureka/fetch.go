@@ -121,7 +121,7 @@ func (f *feed) fetchAll(ctx context.Context, s *server) error {
 // replace makes the registry what s says it is.
 func (f *feed) replace(s *server, a answer, doc wire.Applications) error {
 	next := newRegistry(doc.Applications)
-	if f.registry != nil && 2*next.size() < f.registry.size() && !f.doubt {
+	if f.registry != nil && 2*next.size < f.registry.size && !f.doubt {
 		f.shrunk = true
 		return fmt.Errorf("%s: %w", s, errShrunk)
 	}

@@ -74,3 +74,17 @@ func BenchmarkDelta(b *testing.B) {
 		apply(changed)
 	}
 }
+
+// The same, where all copies are of one application.
+func BenchmarkDeltaOfLargeApplication(b *testing.B) {
+	app := wire.Application{Name: "APP7"}
+	for i := range 10_000 {
+		app.Instances = append(app.Instances, up(app.Name, i))
+	}
+	changed := grouped([]wire.Instance{with(up("APP7", 3), func(in *wire.Instance) { in.Action = wire.Modified })})
+	apply := eureka.Applier([]wire.Application{app})
+	b.ReportAllocs()
+	for b.Loop() {
+		apply(changed)
+	}
+}

@@ -116,6 +116,7 @@ type watch struct {
 	service string
 	ready   chan struct{} // holds a token when there is news
 
+	app   *application         // which the latest set was made of; nil if of virtual addresses
 	set   []discovery.Instance // the latest
 	known bool                 // there is one
 	fresh bool                 // it is to be taken
