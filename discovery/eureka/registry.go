@@ -49,32 +49,19 @@ func (r *registry) put(apps []wire.Application, action func(*wire.Instance) wire
 	next.size = r.size
 	for i := range apps {
 		name := strings.ToUpper(apps[i].Name)
-		old := next.apps[name]
-		app := old.merge(&apps[i], action)
-		next.count(old, -1)
-		next.count(app, 1)
-		next.apps[name] = app
-		if len(app.instances) == 0 {
+		next.apps[name] = next.merge(next.apps[name], &apps[i], action)
+		if len(next.apps[name].instances) == 0 {
 			delete(next.apps, name)
 		}
 	}
 	return next
 }
 
-func (r *registry) count(app *application, by int) {
+// merge returns an application, which may be nil, after the changes to it, and
+// counts them.
+func (r *registry) merge(app *application, changes *wire.Application, action func(*wire.Instance) wire.Action) *application {
 	if app == nil {
-		return
-	}
-	for _, in := range app.instances {
-		r.counts[in.Status] += by
-	}
-	r.size += by * len(app.instances)
-}
-
-// merge returns the application after the changes to it. A may be nil.
-func (a *application) merge(changes *wire.Application, action func(*wire.Instance) wire.Action) *application {
-	if a == nil {
-		a = &application{name: changes.Name}
+		app = &application{name: changes.Name}
 	}
 	var changed []*wire.Instance
 	for i := range changes.Instances {
@@ -83,24 +70,31 @@ func (a *application) merge(changes *wire.Application, action func(*wire.Instanc
 		}
 	}
 	slices.SortStableFunc(changed, byID)
-	next := &application{name: a.name, instances: make([]*wire.Instance, 0, len(a.instances)+len(changed))}
-	rest := a.instances
+	next := &application{name: app.name, instances: make([]*wire.Instance, 0, len(app.instances)+len(changed))}
+	rest := app.instances
 	for i, in := range changed {
 		if i+1 < len(changed) && byID(in, changed[i+1]) == 0 {
 			continue // the last word counts
 		}
 		at, known := slices.BinarySearchFunc(rest, in, byID)
 		next.instances = append(next.instances, rest[:at]...)
-		if known {
-			at++
-		}
 		rest = rest[at:]
+		if known {
+			r.count(rest[0], -1)
+			rest = rest[1:]
+		}
 		if action(in) != wire.Deleted {
+			r.count(in, 1)
 			next.instances = append(next.instances, in)
 		}
 	}
 	next.instances = append(next.instances, rest...)
 	return next
+}
+
+func (r *registry) count(in *wire.Instance, by int) {
+	r.counts[in.Status] += by
+	r.size += by
 }
 
 func byID(a, b *wire.Instance) int { return cmp.Compare(a.ID(), b.ID()) }
