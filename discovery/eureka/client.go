@@ -32,8 +32,8 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // feeds, heartbeats, and the search for servers
 
-	mu    sync.Mutex // guards feed and lines; taken before a feed's
-	feed  *feed      // the running one; nil while nothing is watched
+	mu    sync.Mutex       // guards the rest; taken before a feed's
+	feeds map[string]*feed // the running ones: by service, or one without a name for all
 	lines map[copyKey]*line
 }
 
@@ -54,7 +54,7 @@ var (
 // the first use of the client: [Client.Register] fails with it, and
 // [Client.Watch] yields it.
 func New(serverURLs string, opts ...Option) *Client {
-	c := &Client{config: newConfig(opts), lines: make(map[copyKey]*line)}
+	c := &Client{config: newConfig(opts), feeds: make(map[string]*feed), lines: make(map[copyKey]*line)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.unusable = c.cluster.init(c, serverURLs)
 	c.reads.cluster, c.writes.cluster = &c.cluster, &c.cluster

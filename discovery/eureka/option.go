@@ -1,10 +1,12 @@
 package eureka
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -120,6 +122,44 @@ func WithHealthCheck(check func(ctx context.Context) error) Option {
 	return optionFunc(func(c *config) { c.check = check })
 }
 
+// WithRegions asks servers to list copies of these regions as well, such as
+// "us-west-2", which they must have been set up to know. They are part of a
+// service like any other: a policy that looks at zones prefers the near ones.
+// Servers ignore regions that they do not know. The default is what a server
+// lists by itself.
+func WithRegions(regions ...string) Option {
+	regions = slices.Clone(regions)
+	return optionFunc(func(c *config) { c.regions = regions })
+}
+
+// WithFetchByService makes the client fetch only the services that are watched,
+// each by itself and at every poll interval, instead of the whole registry and
+// then its changes. That saves memory and traffic where a registry has thousands
+// of copies and a program needs few of them. It is slower with the server of
+// package eurekaserver, which could otherwise report changes at once.
+//
+// Virtual addresses are then only found if their case is right, since servers
+// compare them so.
+func WithFetchByService() Option {
+	return optionFunc(func(c *config) { c.byService = true })
+}
+
+// An Identity is how a client introduces itself to servers. They use it for
+// statistics, and some limit how often strangers may fetch the registry: such
+// a server never limits clients with the name "DefaultClient".
+type Identity struct {
+	Name    string // header DiscoveryIdentity-Name; empty means "Namesake"
+	Version string // header DiscoveryIdentity-Version; empty means none
+	ID      string // header DiscoveryIdentity-Id, usually an IP address; empty means none
+
+	UserAgent string // header User-Agent; empty means "namesake"
+}
+
+// WithIdentity sets how the client introduces itself.
+func WithIdentity(identity Identity) Option {
+	return optionFunc(func(c *config) { c.identity = identity })
+}
+
 type config struct {
 	httpClient *http.Client
 	zone       string            // of the client
@@ -133,6 +173,9 @@ type config struct {
 	hostNames  bool
 	initial    Status // of registrations
 	check      func(context.Context) error
+	regions    []string
+	byService  bool
+	identity   Identity
 }
 
 const (
@@ -164,6 +207,8 @@ func newConfig(opts []Option) config {
 		c.lease = 3 * c.renewal
 	}
 	c.lease = max(wholeSeconds(c.lease), c.renewal)
+	c.identity.Name = cmp.Or(c.identity.Name, "Namesake")
+	c.identity.UserAgent = cmp.Or(c.identity.UserAgent, "namesake")
 	return c
 }
 
