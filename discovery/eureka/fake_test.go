@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -104,6 +105,7 @@ func (r *rig) fake(addr string) *fake {
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	_, _ = body.ReadFrom(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body.Bytes())) // for a script that reads it
 	f.mu.Lock()
 	f.requests = append(f.requests, seen{
 		line: r.Method + " " + r.URL.RequestURI(), at: f.rig.since(), header: r.Header.Clone(), body: body.String(),
