@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
 // An Option changes how a [Client] works. A later option overrides an earlier
@@ -102,6 +104,31 @@ func WithHostNames() Option {
 	return optionFunc(func(c *config) { c.hostNames = true })
 }
 
+// Pages are where people and tools find out about a copy: paths such as
+// "/health", which are announced as URLs of the copy, or whole URLs. An empty
+// one is not announced.
+type Pages struct {
+	Home   string
+	Status string // what the dashboards of servers link to
+	Health string // what monitors ask
+}
+
+// WithPages sets the pages that are announced with each copy. The default is
+// none. Servers do not look at them.
+func WithPages(pages Pages) Option {
+	return optionFunc(func(c *config) { c.pages = pages })
+}
+
+// WithAmazon makes registrations say that the copies run in Amazon's cloud, with
+// what its metadata service says of the machine, such as "instance-id" and
+// "availability-zone". The latter is the copy's zone for whoever calls it; that
+// of the [discovery.Instance] only counts without it. The default is a data
+// center of one's own.
+func WithAmazon(metadata map[string]string) Option {
+	metadata = maps.Clone(metadata)
+	return optionFunc(func(c *config) { c.dataCenter = wire.DataCenter{Name: wire.Amazon, Metadata: metadata} })
+}
+
 // WithInitialStatus sets the status that copies are announced with first, until
 // [Registration.SetStatus] changes it: Starting, for instance, to be known
 // before there is anything to call. The default is Up.
@@ -171,6 +198,8 @@ type config struct {
 	renewal    time.Duration
 	lease      time.Duration
 	hostNames  bool
+	pages      Pages
+	dataCenter wire.DataCenter
 	initial    Status // of registrations
 	check      func(context.Context) error
 	regions    []string
@@ -188,7 +217,7 @@ const (
 )
 
 func newConfig(opts []Option) config {
-	c := config{initial: Up}
+	c := config{initial: Up, dataCenter: wire.DataCenter{Name: wire.MyOwn}}
 	for _, o := range opts {
 		o.apply(&c)
 	}

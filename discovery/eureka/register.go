@@ -27,7 +27,7 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 	if err := c.usable(); err != nil {
 		return nil, err
 	}
-	w, err := toWire(service, in, c.renewal, c.lease)
+	w, err := c.describe(service, in)
 	if err == nil {
 		err = settable(c.initial)
 	}

@@ -18,7 +18,7 @@ func (r *Registration) Update(ctx context.Context, in discovery.Instance) error 
 	if in.ID == "" {
 		in.ID = r.key.id
 	}
-	w, err := toWire(r.service, in, r.c.renewal, r.c.lease)
+	w, err := r.c.describe(r.service, in)
 	if err == nil && in.ID != r.key.id {
 		err = fmt.Errorf("an id cannot change, from %q to %q", r.key.id, in.ID)
 	}

@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 
 	fmt.Fprintln(stdout, "--- stock-2 crashes, and nobody tells the registry")
 	running["stock-2"].crash()
-	<-running["stock-2"].done // which is no news
+	_ = <-running["stock-2"].done // it says what is known
 	delete(running, "stock-2")
 	return call(ctx, stdout, client)
 }
