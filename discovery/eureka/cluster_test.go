@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -252,6 +253,44 @@ func TestCloseEndsTheSearchForServers(t *testing.T) {
 		assert.Equal(t, []error{eureka.ErrClosed}, s.errors())
 		assert.Zero(t, r.since())
 		assert.NotContains(t, r.log.String(), "cannot be found")
+	})
+}
+
+func TestZones(t *testing.T) {
+	lists := map[string]string{"a": "http://a1/,http://a2", "b": "http://b1,,http://a1", "c": " , ", "": "http://x"}
+	for own, want := range map[string]struct {
+		urls []string
+		near int
+	}{
+		"":  {[]string{"http://x", "http://a1", "http://a2", "http://b1"}, 0},
+		"a": {[]string{"http://a1", "http://a2", "http://x", "http://b1"}, 2},
+		"b": {[]string{"http://b1", "http://a1", "http://x", "http://a2"}, 2},
+		"c": {[]string{"http://x", "http://a1", "http://a2", "http://b1"}, 0},
+		"d": {[]string{"http://x", "http://a1", "http://a2", "http://b1"}, 0},
+	} {
+		urls, near, err := eureka.ParseZones(own, lists)
+		require.NoError(t, err)
+		assert.Equal(t, want.urls, urls, own)
+		assert.Equal(t, want.near, near, own)
+	}
+	for _, bad := range []map[string]string{nil, {"a": ""}, {"a": "http://a", "b": "b:80"}} {
+		_, _, err := eureka.ParseZones("a", bad)
+		assert.ErrorContains(t, err, "eureka: ")
+	}
+}
+
+// Whatever lists say, each server is there once.
+func FuzzZones(f *testing.F) {
+	f.Add("z", "http://a,http://b/", "http://b,http://user:pw@c")
+	f.Fuzz(func(t *testing.T, own, near, far string) {
+		urls, _, err := eureka.ParseZones(own, map[string]string{own: near, own + "2": far})
+		if err != nil {
+			require.Empty(t, urls)
+			return
+		}
+		require.NotEmpty(t, urls)
+		sorted := slices.Sorted(slices.Values(urls))
+		require.Equal(t, len(urls), len(slices.Compact(sorted)))
 	})
 }
 

@@ -11,6 +11,19 @@ var (
 	ParseServers = parseServers
 )
 
+// ParseZones returns the URLs of the servers in lists, and how many of them
+// are near.
+func ParseZones(own string, lists map[string]string) (urls []string, near int, err error) {
+	servers, err := parseZones(own, lists)
+	for i, s := range servers {
+		urls = append(urls, s.String())
+		if s.near && near == i {
+			near++
+		}
+	}
+	return urls, near, err
+}
+
 // Set returns the set of a service in the registry that full lists, after
 // deltas.
 func Set(service string, full wire.Applications, deltas ...wire.Applications) []discovery.Instance {

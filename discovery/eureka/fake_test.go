@@ -218,7 +218,7 @@ type stream struct {
 }
 
 // follow watches a service until the test ends.
-func (r *rig) follow(c *eureka.Client, service string) *stream {
+func (r *rig) follow(c discovery.Watcher, service string) *stream {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := new(stream)
 	var done sync.WaitGroup

@@ -146,7 +146,7 @@ func (r *registry) set(service string, hostNames bool) (set []discovery.Instance
 	for _, name := range slices.Sorted(maps.Keys(r.apps)) {
 		app := r.apps[name]
 		for _, in := range app.instances {
-			if isAmong(service, in.VIPAddress) || isAmong(service, in.SecureVIPAddress) {
+			if isAmong(service, in.VIPAddress) || in.SecurePort.Enabled && isAmong(service, in.SecureVIPAddress) {
 				add(app, in)
 			}
 		}
