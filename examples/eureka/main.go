@@ -100,7 +100,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 
 	fmt.Fprintln(stdout, "--- stock-2 crashes, and nobody tells the registry")
 	running["stock-2"].crash()
-	_ = <-running["stock-2"].done // it says what is known
+	if err := <-running["stock-2"].done; err == nil {
+		return errors.New("eureka: stock-2 has survived")
+	}
 	delete(running, "stock-2")
 	return call(ctx, stdout, client)
 }
