@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,13 +76,13 @@ func TestBodiesOfAnswersAreIgnored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
-				forgotten := false
+				var forgotten atomic.Bool
 				f := r.fake("a:80")
 				f.answer(func(w http.ResponseWriter, r *http.Request) {
 					if body.contentType != "" {
 						w.Header().Set("Content-Type", body.contentType)
 					}
-					if r.Method == http.MethodPut && forgotten || r.Method == http.MethodDelete {
+					if r.Method == http.MethodPut && forgotten.Load() || r.Method == http.MethodDelete {
 						w.WriteHeader(http.StatusNotFound)
 					}
 					_, _ = io.WriteString(w, body.text)
@@ -89,10 +90,10 @@ func TestBodiesOfAnswersAreIgnored(t *testing.T) {
 				reg := r.register(r.client("http://a"), copyOne)
 				wait(30 * time.Second)
 				assert.Equal(t, []string{"POST /apps/ORDERS", "PUT " + item}, f.lines())
-				forgotten = true
+				forgotten.Store(true)
 				wait(30 * time.Second)
 				assert.Equal(t, []string{"PUT " + item, "POST /apps/ORDERS"}, f.lines())
-				forgotten = false
+				forgotten.Store(false)
 				wait(30 * time.Second)
 				assert.Equal(t, []string{"PUT " + item}, f.lines())
 				require.NoError(t, reg.Close(t.Context()))

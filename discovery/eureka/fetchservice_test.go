@@ -3,6 +3,7 @@ package eureka_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +35,8 @@ func TestFetchByService(t *testing.T) {
 		safe := with(up("GREEN", 2), func(in *wire.Instance) {
 			in.SecureVIPAddress, in.SecurePort = "vault/1", wire.Port{Number: 8443, Enabled: true}
 		})
-		answers := map[string]http.HandlerFunc{
+		var answers sync.Map // by path
+		for path, answer := range map[string]http.HandlerFunc{
 			"/apps/ORDERS":      app(up("ORDERS", 1)),
 			"/vips/shop":        apps(shop),
 			"/vips/vault%2F1":   apps(),
@@ -45,10 +47,12 @@ func TestFetchByService(t *testing.T) {
 			"/apps/BROKEN":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"applications":{}}`)) },
 			"/apps/GONE":        app(up("GONE", 1)),
 			"/apps/UNAVAILABLE": status(http.StatusServiceUnavailable),
+		} {
+			answers.Store(path, answer)
 		}
 		f.answer(func(w http.ResponseWriter, r *http.Request) {
-			if answer := answers[r.URL.EscapedPath()]; answer != nil {
-				answer(w, r)
+			if answer, ok := answers.Load(r.URL.EscapedPath()); ok {
+				answer.(http.HandlerFunc)(w, r)
 				return
 			}
 			w.WriteHeader(http.StatusNotFound)
@@ -84,8 +88,10 @@ func TestFetchByService(t *testing.T) {
 		f.all()
 
 		// Polls, each service for itself; what is unknown now is gone.
-		answers["/apps/ORDERS"] = app(up("ORDERS", 1), up("ORDERS", 2))
-		answers["/apps/GONE"], answers["/vips/gone"], answers["/svips/gone"] = nil, apps(), apps()
+		answers.Store("/apps/ORDERS", app(up("ORDERS", 1), up("ORDERS", 2)))
+		answers.Delete("/apps/GONE")
+		answers.Store("/vips/gone", apps())
+		answers.Store("/svips/gone", apps())
 		wait(33 * time.Second)
 		assert.Equal(t, []string{one + ", " + two}, orders.news())
 		assert.Len(t, gone.errors(), 1, "to lose all copies needs to be confirmed")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,9 +207,9 @@ func TestHealthCheck(t *testing.T) {
 		result := make(chan func(context.Context) error, 1)
 		healthy := func(context.Context) error { return nil }
 		sick := func(context.Context) error { return fmt.Errorf("database is gone") }
-		asked := 0
+		var asked atomic.Int64
 		c := r.client("http://a", eureka.WithHealthCheck(func(ctx context.Context) error {
-			asked++
+			asked.Add(1)
 			check := <-result
 			result <- check
 			return check(ctx)
@@ -251,12 +252,12 @@ func TestHealthCheck(t *testing.T) {
 		for _, set := range []eureka.Status{eureka.Starting, eureka.OutOfService, eureka.Down} {
 			require.NoError(t, reg.SetStatus(t.Context(), set))
 			f.all()
-			asked = 0
+			asked.Store(0)
 			wait(2 * time.Minute)
 			for _, q := range f.all() {
 				assert.Contains(t, q.line, "status="+string(set))
 			}
-			assert.Zero(t, asked)
+			assert.Zero(t, asked.Load())
 		}
 		say(sick)
 		require.NoError(t, reg.SetStatus(t.Context(), eureka.Up))
@@ -271,12 +272,11 @@ func TestHealthCheck(t *testing.T) {
 func TestCloseEndsHealthChecks(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.fake("a:80").answer(listing(nil))
-		first := true
+		var asked atomic.Int64
 		reg := r.register(r.client("http://a", eureka.WithHealthCheck(func(ctx context.Context) error {
-			if !first {
+			if asked.Add(1) > 1 {
 				<-ctx.Done()
 			}
-			first = false
 			return ctx.Err()
 		})), copyOne)
 		wait(31 * time.Second)
