@@ -31,8 +31,30 @@ func Set(service string, full wire.Applications, deltas ...wire.Applications) []
 	for _, d := range deltas {
 		r = r.apply(d.Applications)
 	}
+	if !r.counted() {
+		panic("wrong counts")
+	}
 	set, _ := r.set(service, false)
 	return set
+}
+
+// counted reports whether the counts of a registry are right, and its instances
+// in order.
+func (r *registry) counted() bool {
+	var apps []wire.Application
+	size := 0
+	for _, app := range r.apps {
+		var instances []wire.Instance
+		for i, in := range app.instances {
+			if i > 0 && byID(app.instances[i-1], in) >= 0 {
+				return false
+			}
+			instances = append(instances, *in)
+		}
+		size += len(instances)
+		apps = append(apps, wire.Application{Instances: instances})
+	}
+	return r.size == size && r.hash() == wire.HashOf(apps)
 }
 
 // Applier returns a function that does what a delta takes, but for the set

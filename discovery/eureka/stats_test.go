@@ -40,6 +40,14 @@ func TestStats(t *testing.T) {
 		s.stop()
 		assert.Zero(t, c.Stats())
 	})
+	// A server that waits says every 25 s that nothing has changed.
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.fake("a:80").answer(waiting("e.1", []wire.Instance{up("ORDERS", 1)}, nil))
+		c := r.client("http://a")
+		r.follow(c, "orders")
+		wait(6 * time.Minute)
+		assert.LessOrEqual(t, c.Stats().Age(), 25*time.Second)
+	})
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.fake("a:80").answer(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.URL.Path, "LATE") || time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) > time.Minute {

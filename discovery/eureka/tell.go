@@ -66,9 +66,9 @@ func (r *Registration) reconcile(ctx context.Context) error {
 
 // adopt makes an announcement of data, newer than all before.
 func (r *Registration) adopt(data *wire.Instance) {
-	status, dirty := r.in.Status, r.in.LastDirty
+	dirty := r.in.LastDirty
 	r.in, r.from = *data, data
-	r.in.Status, r.in.LastDirty = status, dirty
+	r.in.LastDirty = dirty
 	r.touch()
 }
 
@@ -78,13 +78,11 @@ func (r *Registration) touch() {
 }
 
 // announce registers the copy. The status OUT_OF_SERVICE would be ignored, but
-// not an override that says so.
+// not an override that says so; that of a copy that is DOWN would not show.
 func (r *Registration) announce(ctx context.Context, want Status) error {
-	r.in.OverriddenStatus = wire.Unknown
+	r.in.Status, r.in.OverriddenStatus = wire.Status(want), wire.Unknown
 	if want == OutOfService {
-		r.in.OverriddenStatus, r.held = wire.OutOfService, true
-	} else {
-		r.in.Status = wire.Status(want)
+		r.in.Status, r.in.OverriddenStatus, r.held = wire.Up, wire.OutOfService, true
 	}
 	body, err := wire.MarshalInstance(r.in, wire.JSON)
 	if err != nil {

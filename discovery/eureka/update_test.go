@@ -192,6 +192,19 @@ func TestInitialStatus(t *testing.T) {
 			})
 		})
 	}
+	// A copy that was Down before it went out of service is well.
+	inBubble(t, func(t *testing.T, r *rig) {
+		server := eurekaserver.New()
+		t.Cleanup(server.Close)
+		r.serve("a:80", server)
+		reg := r.register(r.client("http://a/eureka", eureka.WithInitialStatus(eureka.Down)), copyOne)
+		require.NoError(t, reg.SetStatus(t.Context(), eureka.OutOfService))
+		require.NoError(t, reg.Update(t.Context(), copyOne)) // announces it anew
+		seen, err := reg.RemoteStatus(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, eureka.OutOfService, seen)
+		require.NoError(t, reg.Close(t.Context()))
+	})
 	inBubble(t, func(t *testing.T, r *rig) {
 		f := r.fake("a:80")
 		_, err := r.client("http://a", eureka.WithInitialStatus("UNKNOWN")).Register(t.Context(), "orders", copyOne)
