@@ -18,7 +18,7 @@ import (
 )
 
 // harness tests the client against a real server, in virtual time.
-func harness(plain bool) discoverytest.Harness {
+func harness(plain bool, opts ...eureka.Option) discoverytest.Harness {
 	return discoverytest.Harness{
 		Run: func(t *testing.T, check func(t *testing.T)) { synctest.Test(t, check) },
 		New: func(t testing.TB) discoverytest.Subject {
@@ -38,7 +38,7 @@ func harness(plain bool) discoverytest.Harness {
 				}
 				server.ServeHTTP(w, req)
 			}))
-			c := r.client("http://a/eureka")
+			c := r.client("http://a/eureka", opts...)
 			return discoverytest.Subject{
 				Watcher:   c,
 				Registrar: c,
@@ -82,6 +82,10 @@ func TestConformance(t *testing.T) {
 			t.Run("registrar", func(t *testing.T) { discoverytest.TestRegistrar(t, harness(plain)) })
 		})
 	}
+	t.Run("by service", func(t *testing.T) {
+		discoverytest.TestWatcher(t, harness(false, eureka.WithFetchByService()))
+		discoverytest.TestRegistrar(t, harness(false, eureka.WithFetchByService()))
+	})
 }
 
 func TestOurServer(t *testing.T) {
