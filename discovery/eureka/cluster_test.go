@@ -305,9 +305,16 @@ func (z zone) LookupTXT(_ context.Context, name string) ([]string, error) {
 }
 
 func TestDNS(t *testing.T) {
+	hosts := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "h%d ", i)
+		}
+		return b.String()
+	}
 	records := zone{
 		"txt.eu-west-1.eureka.example":  {"eu-1a.eureka.example eu-1b.eureka.example.", "eu-1c.eureka.example", "eu-1d.eureka.example"},
-		"txt.eu-1a.eureka.example":      {`"a1.eureka.example" "a2.eureka.example"`},
+		"txt.eu-1a.eureka.example":      {`"a2.eureka.example" "a1.eureka.example"`},
 		"txt.eu-1b.eureka.example":      {"b1.eureka.example."},
 		"txt.eu-1c.eureka.example":      {" "},
 		"txt.evil.eureka.example":       {"evil-1.eureka.example"},
@@ -315,7 +322,7 @@ func TestDNS(t *testing.T) {
 		"txt.gone.eureka.example":       {"gone-1.eureka.example"},
 		"txt.eu-1.eureka.example":       {"eu-1a.eureka.example"},
 		"txt.large.eureka.example":      {strings.Repeat("big.eureka.example ", 1000)},
-		"txt.big.eureka.example":        {strings.Repeat("h ", 10000)},
+		"txt.big.eureka.example":        {hosts(10000)},
 		"txt.no-servers.eureka.example": {},
 	}
 	find := func(region, url string) (map[string]string, error) {

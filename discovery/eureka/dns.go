@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -96,7 +97,8 @@ func (d DNS) names(ctx context.Context, name string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("eureka: DNS: txt.%s lists nothing", name)
 	}
-	return names, nil
+	slices.Sort(names) // DNS answers in any order, which would look like a change
+	return slices.Compact(names), nil
 }
 
 // at returns the URL of the server with another host, credentials included.
