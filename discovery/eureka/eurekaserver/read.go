@@ -32,7 +32,7 @@ func (s *Server) getApp(w http.ResponseWriter, r *http.Request, args []string) {
 		empty(w, http.StatusNotFound)
 		return
 	}
-	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplication(app, f) })
+	respondWith(w, r, acceptedList, app.bytes)
 }
 
 // getInstance: GET apps/{app}/{id}
@@ -66,6 +66,5 @@ func (s *Server) getSecureVIP(w http.ResponseWriter, r *http.Request, args []str
 }
 
 func (s *Server) respondVIP(w http.ResponseWriter, r *http.Request, vip string, address func(*wire.Instance) string) {
-	apps := s.registry.byVIP(vip, address)
-	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplications(apps, f) })
+	respondDocument(w, r, s.registry.byVIP(vip, address))
 }

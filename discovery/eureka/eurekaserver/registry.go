@@ -3,7 +3,6 @@ package eurekaserver
 import (
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +22,8 @@ type registry struct {
 
 	mu        sync.Mutex // guards everything below
 	rev       uint64     // grows by one with every change
-	apps      map[string]map[string]*lease
+	apps      map[string]*application
+	byName    []*application // the same, in order
 	counts    map[wire.Status]int
 	overrides map[key]override
 	changes   changeLog
@@ -41,7 +41,7 @@ func newRegistry(deltaRetention, overrideRetention time.Duration, onEvict func([
 		epoch:             strconv.FormatUint(rand.Uint64(), 36),
 		overrideRetention: overrideRetention,
 		onEvict:           onEvict,
-		apps:              make(map[string]map[string]*lease),
+		apps:              make(map[string]*application),
 		counts:            make(map[wire.Status]int),
 		overrides:         make(map[key]override),
 		changes:           newChangeLog(deltaRetention),
@@ -246,33 +246,40 @@ func (r *registry) instance(k key) (wire.Instance, bool) {
 func (r *registry) anywhere(id string) (wire.Instance, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, app := range slices.Sorted(maps.Keys(r.apps)) {
-		if l := r.apps[app][id]; l != nil {
+	for _, app := range r.byName {
+		if l := app.leases[id]; l != nil {
 			return l.published(), true
 		}
 	}
 	return wire.Instance{}, false
 }
 
-func (r *registry) lease(k key) *lease { return r.apps[k.app][k.id] }
+func (r *registry) lease(k key) *lease {
+	if app := r.apps[k.app]; app != nil {
+		return app.leases[k.id]
+	}
+	return nil
+}
 
 // hold takes a lease in, drop takes it out; both leave telling to others.
 func (r *registry) hold(l *lease) {
 	app := r.apps[l.key.app]
 	if app == nil {
-		app = make(map[string]*lease)
-		r.apps[l.key.app] = app
+		app = &application{name: l.key.app, leases: make(map[string]*lease)}
+		r.apps[app.name] = app
+		r.byName = insertByName(r.byName, app)
 	}
-	app[l.key.id] = l
+	app.leases[l.key.id] = l
 	r.counts[l.info.Status]++
 	r.schedule(l)
 }
 
 func (r *registry) drop(l *lease) {
 	app := r.apps[l.key.app]
-	delete(app, l.key.id)
-	if len(app) == 0 {
-		delete(r.apps, l.key.app)
+	delete(app.leases, l.key.id)
+	if len(app.leases) == 0 {
+		delete(r.apps, app.name)
+		r.byName = deleteByName(r.byName, app.name)
 	}
 	r.counts[l.info.Status]--
 	r.unschedule(l)
@@ -296,8 +303,16 @@ func (r *registry) setStatus(l *lease, status wire.Status, now time.Time) {
 func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
 	l.info.Action = action
 	l.info.LastUpdated = now.UnixMilli()
+	rec := newRecord(l.key.id, l.published())
+	if app := r.apps[l.key.app]; app != nil {
+		if action == wire.Deleted {
+			app.hide(rec.id)
+		} else {
+			app.show(rec)
+		}
+	}
 	r.rev++
-	r.changes.add(change{rev: r.rev, at: now, key: l.key, instance: l.published()})
+	r.changes.add(change{rev: r.rev, at: now, key: l.key, rec: rec})
 	r.views = views{}
 	close(r.news)
 	r.news = make(chan struct{})
