@@ -22,6 +22,8 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	preservation      PreservationConfig
+	netflix           *NetflixConfig // nil: the rules of this package
 	logger            *slog.Logger
 }
 
@@ -106,6 +108,26 @@ func WithMaxBody(bytes int64) Option {
 			s.maxBody = bytes
 		}
 	})
+}
+
+// WithSelfPreservation sets how leases are protected when many heartbeats stop
+// at once, which the package documentation describes. It is on by default.
+func WithSelfPreservation(c PreservationConfig) Option {
+	return optionFunc(func(s *settings) { s.preservation, s.netflix = c, nil })
+}
+
+// WithNetflixRules lets leases end when they would on Netflix's server, for
+// those who depend on that: a lease lasts twice its duration after a
+// heartbeat, which shows in a lastRenewalTimestamp in the future; leases that
+// have run out are looked for once a minute; a run ends at most 15 % of the
+// registry, chosen at random, and none if too few heartbeats came in the last
+// full minute. It replaces [WithSelfPreservation].
+//
+// Netflix's server takes the number of instances that it expects from other
+// servers every 15 minutes. Here only registrations and leases that end change
+// it.
+func WithNetflixRules(c NetflixConfig) Option {
+	return optionFunc(func(s *settings) { s.netflix = &c })
 }
 
 // WithLogger sets where the server reports registrations, cancellations,

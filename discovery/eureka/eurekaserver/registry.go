@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -18,7 +19,8 @@ type key struct{ app, id string }
 type registry struct {
 	epoch             string
 	overrideRetention time.Duration
-	onEvict           func([]wire.Instance) // called without mu
+	hooks             hooks
+	protection        atomic.Pointer[string] // the header that says that leases are protected, or nil
 
 	mu        sync.Mutex // guards everything below
 	rev       uint64     // grows by one with every change
@@ -30,23 +32,38 @@ type registry struct {
 	views     views
 	news      chan struct{} // closed and replaced at every change
 	expiry    leaseHeap
-	timer     *time.Timer // fires no later than the first lease ends; nil until there is one
+	guard     guard
+	timer     *time.Timer // fires no later than the first lease is due; nil until there is one
+	totals    Totals
 	closed    bool
 
 	evicting sync.WaitGroup // runs of evict; Add under mu
 }
 
-func newRegistry(deltaRetention, overrideRetention time.Duration, onEvict func([]wire.Instance)) *registry {
-	return &registry{
+// hooks are called without the registry's lock.
+type hooks struct {
+	evicted   func([]wire.Instance)
+	protected func(Preservation) // the protection has begun or ended
+}
+
+func newRegistry(s *settings, h hooks) *registry {
+	now := time.Now()
+	r := &registry{
 		epoch:             strconv.FormatUint(rand.Uint64(), 36),
-		overrideRetention: overrideRetention,
-		onEvict:           onEvict,
+		overrideRetention: s.overrideRetention,
+		hooks:             h,
 		apps:              make(map[string]*application),
 		counts:            make(map[wire.Status]int),
 		overrides:         make(map[key]override),
-		changes:           newChangeLog(deltaRetention),
+		changes:           newChangeLog(s.deltaRetention),
 		news:              make(chan struct{}),
 	}
+	if s.netflix != nil {
+		r.guard = newNetflixRules(*s.netflix, now)
+	} else {
+		r.guard = newPreservation(s.preservation, now)
+	}
+	return r
 }
 
 // close ends eviction and waits for a run that is under way.
@@ -93,8 +110,12 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 	}
 	l.info.Status = decide(in.Status, over, held, replica)
 	l.noteUp(now)
+	r.guard.joined(l, old, now)
 	r.hold(l)
 	r.publish(l, wire.Added, now)
+	if old == nil {
+		r.totals.Registrations++
+	}
 	return l.info.Status, old == nil
 }
 
@@ -202,6 +223,7 @@ func (r *registry) cancel(k key) bool {
 	}
 	delete(r.overrides, k)
 	r.end(l, time.Now())
+	r.totals.Cancellations++
 	return true
 }
 
@@ -288,6 +310,7 @@ func (r *registry) drop(l *lease) {
 // end drops a lease and tells everyone.
 func (r *registry) end(l *lease, now time.Time) {
 	r.drop(l)
+	r.guard.left(l, now)
 	l.ended = now
 	r.publish(l, wire.Deleted, now)
 }

@@ -32,7 +32,7 @@ func New(opts ...Option) *Server {
 		done:     make(chan struct{}),
 	}
 	s.waiting = make(chan struct{}, s.settings.maxWaiters)
-	s.registry = newRegistry(s.settings.deltaRetention, s.settings.overrideRetention, s.logEvictions)
+	s.registry = newRegistry(&s.settings, hooks{evicted: s.logEvictions, protected: s.logProtection})
 	return s
 }
 
@@ -60,5 +60,13 @@ func (s *Server) closed() bool {
 func (s *Server) logEvictions(evicted []wire.Instance) {
 	for i := range evicted {
 		s.settings.logger.Info("instance evicted", "app", evicted[i].App, "id", evicted[i].ID())
+	}
+}
+
+func (s *Server) logProtection(p Preservation) {
+	if p.Active {
+		s.settings.logger.Warn("leases protected", "why", p.Reason, "held", p.Held)
+	} else {
+		s.settings.logger.Info("leases no longer protected", "why", p.Reason, "held", p.Held)
 	}
 }

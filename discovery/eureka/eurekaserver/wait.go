@@ -11,6 +11,7 @@ import (
 const (
 	headerRevision = "X-Namesake-Revision"
 	headerFull     = "X-Namesake-Full"
+	headerProtect  = "X-Namesake-Protected"
 )
 
 // retryAfter is what a request that was not allowed to wait is asked to pause,
@@ -57,6 +58,9 @@ func (s *Server) mark(w http.ResponseWriter, rev uint64) {
 	tag := s.registry.tag(rev)
 	w.Header().Set(headerRevision, tag)
 	w.Header().Set("ETag", `"`+tag+`"`)
+	if why := s.registry.protection.Load(); why != nil {
+		w.Header().Set(headerProtect, *why)
+	}
 }
 
 // revisionState is what a request says about the revision that its sender has.
