@@ -20,6 +20,9 @@ func (s *Server) getApps(w http.ResponseWriter, r *http.Request, _ []string) {
 			return
 		}
 	}
+	if !s.mayList(w, r) {
+		return
+	}
 	doc, rev := s.registry.full()
 	s.mark(w, rev)
 	respondDocument(w, r, doc)
@@ -27,6 +30,9 @@ func (s *Server) getApps(w http.ResponseWriter, r *http.Request, _ []string) {
 
 // getApp: GET apps/{app}
 func (s *Server) getApp(w http.ResponseWriter, r *http.Request, args []string) {
+	if !s.mayList(w, r) {
+		return
+	}
 	app, ok := s.registry.application(strings.ToUpper(args[0]))
 	if !ok {
 		empty(w, http.StatusNotFound)
@@ -66,5 +72,8 @@ func (s *Server) getSecureVIP(w http.ResponseWriter, r *http.Request, args []str
 }
 
 func (s *Server) respondVIP(w http.ResponseWriter, r *http.Request, vip string, address func(*wire.Instance) string) {
+	if !s.mayList(w, r) {
+		return
+	}
 	respondDocument(w, r, s.registry.byVIP(vip, address))
 }

@@ -19,6 +19,7 @@ type key struct{ app, id string }
 type registry struct {
 	epoch             string
 	overrideRetention time.Duration
+	maxEntries        int // of metadata
 	hooks             hooks
 	protection        atomic.Pointer[string] // the header that says that leases are protected, or nil
 
@@ -51,6 +52,7 @@ func newRegistry(s *settings, h hooks) *registry {
 	r := &registry{
 		epoch:             strconv.FormatUint(rand.Uint64(), 36),
 		overrideRetention: s.overrideRetention,
+		maxEntries:        s.limits.MetadataEntries,
 		hooks:             h,
 		apps:              make(map[string]*application),
 		counts:            make(map[wire.Status]int),
@@ -241,11 +243,7 @@ func (r *registry) merge(k key, entries map[string]string, limit int64) (found, 
 	merged := make(map[string]string, len(l.info.Metadata)+len(entries))
 	maps.Copy(merged, l.info.Metadata)
 	maps.Copy(merged, entries)
-	var size int64
-	for name, value := range merged {
-		size += int64(len(name) + len(value))
-	}
-	if size > limit {
+	if metadataBytes(merged) > limit || len(merged) > r.maxEntries {
 		return true, false
 	}
 	in := l.info

@@ -28,8 +28,13 @@ type Stats struct {
 	// Preservation is whether leases are protected, and why.
 	Preservation Preservation
 
-	// Totals counts what has happened since the start.
-	Totals Totals
+	// Snapshot is how the snapshot on disk is, if there is one.
+	Snapshot SnapshotState
+
+	// Totals counts what has happened since the start, and Requests the
+	// answers, which says what was refused as well.
+	Totals   Totals
+	Requests []RequestCount
 }
 
 // Totals counts what has happened since a server started: see [Server.Stats].
@@ -45,7 +50,9 @@ type Totals struct {
 func (s *Server) Stats() Stats {
 	st := s.registry.stats()
 	st.Started = s.started
-	st.Waiting = len(s.waiting)
+	st.Waiting = s.waiting.size()
+	st.Snapshot = s.snapshots.read()
+	st.Requests = s.requests.read()
 	return st
 }
 
