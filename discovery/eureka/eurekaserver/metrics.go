@@ -21,7 +21,8 @@ func (s *Server) Metrics() http.Handler {
 			empty(w, http.StatusMethodNotAllowed)
 			return
 		}
-		respond(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", s.Stats().metrics())
+		st := s.Stats()
+		respond(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", st.metrics())
 	})
 }
 
