@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 const (
@@ -47,7 +49,7 @@ func (k *cluster) servers(ctx context.Context) ([]*server, error) {
 	k.mu.Lock()
 	servers, due := k.now, k.c.find != nil && !time.Now().Before(k.due)
 	if due && len(servers) > 0 {
-		k.due = time.Now().Add(jitter(findAgain)) // unless it succeeds
+		k.due = time.Now().Add(retry.Jitter(findAgain)) // unless it succeeds
 	}
 	k.mu.Unlock()
 	switch {
@@ -100,6 +102,6 @@ func (k *cluster) ask(ctx context.Context, known []*server) ([]*server, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.now, k.due = found, time.Now().Add(jitter(findEvery))
+	k.now, k.due = found, time.Now().Add(retry.Jitter(findEvery))
 	return found, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // A feed is one run of the loop that fetches the registry for all watches of
@@ -42,7 +43,7 @@ func newFeed(c *Client, service string, cancel context.CancelFunc) *feed {
 // run fetches until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	defer close(f.done)
-	r := newRetry(f.c.poll)
+	r := retry.New(f.c.poll)
 	for {
 		start := time.Now()
 		waiting := f.revision != ""
@@ -54,20 +55,20 @@ func (f *feed) run(ctx context.Context) {
 		var pause time.Duration
 		switch {
 		case f.doubt: // in the meantime, copies announce themselves again
-			pause = jitter(min(f.c.poll, f.registry.renewal()*6/5))
+			pause = retry.Jitter(min(f.c.poll, f.registry.renewal()*6/5))
 		case err != nil:
-			pause = r.delay()
+			pause = r.Delay()
 		case f.revision == "":
-			r.reset()
-			pause = jitter(f.c.poll)
+			r.Reset()
+			pause = retry.Jitter(f.c.poll)
 		case waiting:
-			r.reset()
+			r.Reset()
 			pause = f.pace.after(time.Since(start), f.changed, f.c.poll)
 		default:
 			// All of the registry has been read, and now its changes are
 			// waited for, at once. Only when that works is the failure over.
 		}
-		if !sleep(ctx, pause) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 const (
@@ -144,7 +145,7 @@ func (f *feed) replace(s *server, revision string, apps []wire.Application) erro
 		return fmt.Errorf("%s: %w", s, errShrunk)
 	}
 	f.confirm(s)
-	f.source, f.revision, f.due = s, revision, time.Now().Add(jitter(fullEvery))
+	f.source, f.revision, f.due = s, revision, time.Now().Add(retry.Jitter(fullEvery))
 	f.publish(next)
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 const (
@@ -93,7 +95,7 @@ func (p *pool) candidates(servers []*server) []*server {
 	over := !now.Before(p.until)
 	if over {
 		p.good, p.last, p.bad = nil, p.good, make(map[*server]bool)
-		p.until = now.Add(spread(session))
+		p.until = now.Add(retry.Spread(session))
 	}
 	if over || !slices.Equal(p.servers, servers) {
 		p.reorder(servers)
@@ -156,7 +158,7 @@ func (p *pool) praise(s *server) {
 		return
 	}
 	p.good, p.last = s, nil
-	if end := time.Now().Add(spread(farSession)); !s.near && p.order[0].near && end.Before(p.until) {
+	if end := time.Now().Add(retry.Spread(farSession)); !s.near && p.order[0].near && end.Before(p.until) {
 		p.until = end
 	}
 }

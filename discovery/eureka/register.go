@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // Register announces a copy of a service, with the status UP unless
@@ -87,7 +88,7 @@ func (r *Registration) start(ctx context.Context) error {
 // persist repeats do until it succeeds, a server rejects it, or ctx is done.
 // The error then says what kept it from succeeding.
 func (r *Registration) persist(ctx context.Context, do func(context.Context) error) error {
-	delays := newRetry(r.c.renewal)
+	delays := retry.New(r.c.renewal)
 	var last error
 	for {
 		err := do(ctx)
@@ -96,7 +97,7 @@ func (r *Registration) persist(ctx context.Context, do func(context.Context) err
 		}
 		if ctx.Err() == nil {
 			last = err
-			if sleep(ctx, delays.delay()) {
+			if retry.Sleep(ctx, delays.Delay()) {
 				continue
 			}
 		}
