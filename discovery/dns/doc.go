@@ -1,0 +1,2 @@
+// Package dns follows services in DNS.
+package dns
