@@ -128,6 +128,9 @@ func (l *lookup) addresses(ctx context.Context, faults *faults) []discovery.Inst
 		return nil
 	}
 	faults.add(h.err)
+	if !h.fresh {
+		return nil
+	}
 	set := make([]discovery.Instance, len(h.addrs))
 	for i, ip := range h.addrs {
 		set[i] = discovery.Instance{Addr: addrPort(ip, l.client.port)}
@@ -142,6 +145,7 @@ func addrPort(ip netip.Addr, port uint16) string {
 // A host is what is known of a name's addresses.
 type host struct {
 	exists bool
+	fresh  bool         // not all of it is what was known before a failure
 	addrs  []netip.Addr // each once
 	err    error
 }
@@ -162,6 +166,7 @@ func (l *lookup) host(ctx context.Context, name string, family Family) host {
 // whatever else is said of it.
 func (h *host) add(a answer, err error) {
 	h.exists = h.exists || a.exists
+	h.fresh = h.fresh || err == nil
 	h.err = errors.Join(h.err, err)
 	seen := make(map[netip.Addr]bool, len(a.records))
 	for _, rec := range a.records {
