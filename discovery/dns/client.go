@@ -28,7 +28,7 @@ var _ discovery.Watcher = (*Client)(nil)
 //
 //	dns.NewSRV("_%s._tcp.example.internal")                  // RFC 2782
 //	dns.NewSRV("_http._tcp.%s.default.svc.cluster.local")    // Kubernetes, headless
-//	dns.NewSRV("_%s._tcp.service.consul", dns.WithServers("127.0.0.1:8600"))
+//	dns.NewSRV("_%s._tcp.service.consul", dns.WithServers("127.0.0.1:8600"), dns.WithTCP())
 //
 // Names are absolute, with or without a dot at the end: no search list of the
 // machine is applied. NewSRV does no I/O. A pattern or an option that cannot be

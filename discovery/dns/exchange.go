@@ -21,8 +21,6 @@ const (
 	// maxStrays bounds how many datagrams that are no answer to the question
 	// are read before giving up on it: somebody is guessing.
 	maxStrays = 100
-
-	headerSize = 12
 )
 
 // A question is what is asked: a name in lower case with a dot at its end, and
@@ -37,11 +35,14 @@ func (q question) String() string { return typeName(q.kind) + " " + q.name }
 // exchange asks one server. Its result is an answer, be it that there is no
 // such name; all else is an error.
 func (c *Client) exchange(ctx context.Context, server string, q question) (*response, error) {
-	edns := true
-	r, err := c.overUDP(ctx, server, q, edns)
+	ask, edns := c.overUDP, true
+	if c.tcp {
+		ask = c.overTCP
+	}
+	r, err := ask(ctx, server, q, edns)
 	if err == nil && (r.rcode == dnsmessage.RCodeFormatError || r.rcode == dnsmessage.RCodeNotImplemented || r.rcode == badVersion) {
 		edns = false // the server may not know EDNS (RFC 6891, 7)
-		r, err = c.overUDP(ctx, server, q, edns)
+		r, err = ask(ctx, server, q, edns)
 	}
 	if err == nil && r.truncated {
 		r, err = c.overTCP(ctx, server, q, edns)

@@ -44,7 +44,9 @@ type query struct {
 	server  *server
 }
 
-func (q query) String() string { return q.network + " " + strings.TrimPrefix(q.kind.String(), "Type") + " " + q.name }
+func (q query) String() string {
+	return q.network + " " + strings.TrimPrefix(q.kind.String(), "Type") + " " + q.name
+}
 
 func newServer(t testing.TB) *server {
 	return &server{t: t, begin: time.Now(), minimum: 60, records: make(map[string][]dnsmessage.Resource)}

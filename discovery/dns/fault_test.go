@@ -244,6 +244,25 @@ func TestUnusualAnswers(t *testing.T) {
 	}
 }
 
+func TestTCP(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("orders.test.", a("192.0.2.1", 60))
+		c := r.host("%s.test", dns.WithTCP())
+		s := follow(t, c, "orders")
+		s.says("[192.0.2.1:80]")
+		assert.Equal(t, []string{"tcp A orders.test."}, r.asked())
+		r.does(func(q query) [][]byte {
+			if q.size > 0 {
+				return failing(dnsmessage.RCodeFormatError)(q)
+			}
+			return right(q)
+		})
+		wait(66 * time.Second)
+		assert.Equal(t, []string{"tcp A orders.test.", "tcp A orders.test."}, r.asked())
+		s.says()
+	})
+}
+
 // A CNAME that expires first is asked for first.
 func TestAliasTTL(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {

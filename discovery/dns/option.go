@@ -62,6 +62,13 @@ func WithInterval(least, most time.Duration) Option {
 	return optionFunc(func(c *config) { c.minInterval, c.maxInterval = least, most })
 }
 
+// WithTCP asks over TCP from the start. It is for servers that leave out copies
+// over UDP without saying so, such as a Consul agent without enable_truncate,
+// and for networks that let no UDP through.
+func WithTCP() Option {
+	return optionFunc(func(c *config) { c.tcp = true })
+}
+
 // WithTimeout sets how long to wait for an answer from one server. The default,
 // and zero, is 2 s. It holds for a question over UDP, and once more for the same
 // question over TCP, where the answer does not fit.
@@ -92,6 +99,7 @@ type config struct {
 	hostNames   bool
 	minInterval time.Duration
 	maxInterval time.Duration
+	tcp         bool
 	timeout     time.Duration
 	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
 	log         *slog.Logger

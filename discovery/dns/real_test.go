@@ -281,4 +281,3 @@ func BenchmarkRealChange(b *testing.B) {
 		return registrytest.Subject{Watcher: k.client(), Set: k.set, Strip: carried}
 	}})
 }
-

@@ -181,7 +181,7 @@ func readRecord(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) (record, erro
 			return rec, err
 		}
 		if h.Length != 4 {
-			return rec, fmt.Errorf("A record of %d octets", h.Length)
+			return rec, fmt.Errorf("an A record of %d octets", h.Length)
 		}
 		rec.addr = netip.AddrFrom4(body.A)
 	case dnsmessage.TypeAAAA:
@@ -190,7 +190,7 @@ func readRecord(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) (record, erro
 			return rec, err
 		}
 		if h.Length != 16 {
-			return rec, fmt.Errorf("AAAA record of %d octets", h.Length)
+			return rec, fmt.Errorf("an AAAA record of %d octets", h.Length)
 		}
 		rec.addr = netip.AddrFrom16(body.AAAA)
 	case dnsmessage.TypeSRV:
