@@ -74,8 +74,8 @@
 //
 // Records in another order are no news. A server that answers with a part of a
 // large set, each time another, makes each part a set, since a copy that is left
-// out may as well be gone. A Consul agent does so over UDP, with 3 copies, and
-// answers with all over TCP ([WithTCP]), unless a_record_limit is set. An answer is
+// out may as well be gone. A Consul agent does so over UDP, where about 20 copies fit
+// into an answer; over TCP it lists all ([WithTCP]). An answer is
 // 64 KiB long at most, which is about a thousand SRV records or four thousand
 // addresses; a service with more is an error.
 //

@@ -131,10 +131,11 @@ func (c *Client) overTCP(ctx context.Context, server string, q question, edns bo
 	return r, err
 }
 
-var errTimeout = errors.New("no answer")
+// errSilence marks errors of the network: the server has not answered.
+var errSilence = errors.New("no answer")
 
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("%w within %v", errTimeout, c.timeout))
+	return context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("%w within %v", errSilence, c.timeout))
 }
 
 // A socket is a connection whose reads and writes end with a context.
@@ -170,7 +171,7 @@ func (s *socket) explain(err error) error {
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		err = op.Err
 	}
-	return fmt.Errorf("%s: %w", s.network, err)
+	return fmt.Errorf("%w: %s: %w", errSilence, s.network, err)
 }
 
 // newQuery writes a question with an id that nobody can guess.

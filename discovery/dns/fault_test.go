@@ -2,11 +2,15 @@ package dns_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -350,10 +354,27 @@ func TestLostDatagram(t *testing.T) {
 	})
 }
 
+// Neither is a connection.
+func TestLostConnection(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set("orders.test.", a("192.0.2.1", 60))
+		dials := 0
+		flaky := func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials++; dials == 1 {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNRESET)}
+			}
+			return r.dial(ctx, network, addr)
+		}
+		s := follow(t, r.host("%s.test", dns.WithDial(flaky)), "orders")
+		s.says("[192.0.2.1:80]")
+		assert.Equal(t, 2, dials)
+	})
+}
+
 func TestNobodyThere(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		s := follow(t, dns.NewHost("%s.test", 80, dns.WithDial(r.dial), dns.WithServers("10.9.9.9")), "orders")
-		s.says(`error: dns: lookup of "orders": A orders.test.: server 10.9.9.9:53: udp: connect: connection refused`)
+		s.says(`error: dns: lookup of "orders": A orders.test.: server 10.9.9.9:53: no answer: udp: connect: connection refused`)
 	})
 }
 

@@ -94,7 +94,7 @@ func (p *pool) answered(server string) {
 }
 
 // ask asks one server after the other, until one answers. Those that said
-// nothing in time are asked once more, since datagrams get lost.
+// nothing are asked once more, since datagrams and connections get lost.
 func (c *Client) ask(ctx context.Context, q question) (*response, error) {
 	servers, err := c.servers.order(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *Client) ask(ctx context.Context, q question) (*response, error) {
 	failures := make([]error, len(servers))
 	for round := range 2 {
 		for i, server := range servers {
-			if round > 0 && !errors.Is(failures[i], errTimeout) {
+			if round > 0 && !errors.Is(failures[i], errSilence) {
 				continue
 			}
 			r, err := c.exchange(ctx, server, q)
