@@ -27,13 +27,12 @@
 //	Weight     the record's; see below for 0
 //	Metadata   "target": the host's name
 //
-// A target is one host, so one family of addresses is used: IPv4 if it has any,
-// and IPv6 otherwise ([WithFamily]). [WithHostNames] leaves the target's name in
-// Addr instead, and looking it up, in both families, to whoever dials it. Addresses
-// that come along with the SRV records are used for targets in the domain
-// to which the records belong, and only for the family that is asked for first;
-// all others are asked for, 16 at a time. The target "." means that there is no
-// copy.
+// A target is one host, so one family of its addresses is used: IPv4 if it has
+// any, and IPv6 otherwise ([WithFamily]). [WithHostNames] leaves the target's
+// name in Addr instead, and looking it up, in both families, to whoever dials
+// it. Addresses that come along with SRV records are used for targets in the
+// domain of the records; the others are asked for, 16 at a time. The target "."
+// means that there is no copy.
 //
 // A weight of 0 in an SRV record says nothing if all records of its priority
 // have it: then it is the usual weight. Otherwise it means next to no calls (RFC

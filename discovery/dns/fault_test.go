@@ -281,6 +281,20 @@ func TestAliasTTL(t *testing.T) {
 	})
 }
 
+// A loop costs a few questions and no more.
+func TestAliasLoop(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.does(func(q query) [][]byte {
+			m := reply(q, dnsmessage.RCodeSuccess)
+			m.Answers = []dnsmessage.Resource{named(q.name, cname("x"+q.name, 60))}
+			return [][]byte{pack(q, m)}
+		})
+		s := follow(t, r.host("%s.test"), "orders")
+		assert.Len(t, s.heard(), 1)
+		assert.Len(t, r.asked(), 13)
+	})
+}
+
 // After a failure the waits are random, up to a limit that doubles from 1 s to
 // 30 s.
 func TestBackoff(t *testing.T) {

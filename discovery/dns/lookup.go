@@ -89,7 +89,7 @@ func (l *lookup) ask(ctx context.Context, q question) (answer, error) {
 	}
 	a, err := l.client.resolve(ctx, q)
 	if err == nil {
-		l.keep(q, a)
+		l.keep(q, a, true)
 		return a, nil
 	}
 	if k != nil {
@@ -98,11 +98,11 @@ func (l *lookup) ask(ctx context.Context, q question) (answer, error) {
 	return a, &failure{err}
 }
 
-func (l *lookup) keep(q question, a answer) {
+func (l *lookup) keep(q question, a answer, used bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a.extra = nil // has been taken out
-	l.answers[q] = &kept{answer: a, expires: time.Now().Add(l.client.lifetime(a.ttl)), used: true}
+	l.answers[q] = &kept{answer: a, expires: time.Now().Add(l.client.lifetime(a.ttl)), used: used}
 }
 
 // expire forgets the answers that were not used, and returns when the first of

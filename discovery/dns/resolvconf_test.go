@@ -32,7 +32,16 @@ func TestResolvConf(t *testing.T) {
 		wait(time.Minute)
 		heard := s.heard()
 		assert.Equal(t, "[192.0.2.1:80]", heard[len(heard)-1], "of the third")
+
+		write("nameserver 10.9.9.1\nnameserver 10.9.9.2\nnameserver 10.9.9.3\nnameserver 10.0.0.53\n")
+		wait(time.Minute + 6*time.Second)
+		for _, line := range s.heard() {
+			assert.Contains(t, line, "connection refused; server 10.9.9.3:53")
+		}
 		assert.Empty(t, r.asked(), "the fourth does not count")
+		write("nameserver 10.0.0.54\n")
+		wait(time.Minute)
+		s.says("[192.0.2.1:80]")
 
 		require.NoError(t, os.Remove(file))
 		wait(time.Minute + 6*time.Second)

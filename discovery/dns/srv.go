@@ -89,7 +89,7 @@ func (l *lookup) targets(ctx context.Context, records, extra []record) map[strin
 	if l.client.hostNames {
 		return hosts
 	}
-	l.keepExtra(records, extra)
+	l.keepExtra(extra)
 	family := l.client.family
 	if family == Both {
 		family = AnyFamily
@@ -117,16 +117,12 @@ func (l *lookup) targets(ctx context.Context, records, extra []record) map[strin
 }
 
 // keepExtra keeps the addresses that came along with SRV records, where it is
-// for the same zone to say them. They spare questions.
-func (l *lookup) keepExtra(records, extra []record) {
-	wanted := kinds(l.client.family)[0]
-	targets := make(map[string]bool, len(records))
-	for _, r := range records {
-		targets[r.target] = true
-	}
+// for the same zone to say them. They spare questions; those that nobody asks
+// are forgotten at the end of the lookup.
+func (l *lookup) keepExtra(extra []record) {
 	answers := make(map[question]answer)
 	for _, e := range extra {
-		if e.kind != wanted || !targets[e.owner] || !inBailiwick(e.owner, l.name) {
+		if !inBailiwick(e.owner, l.name) {
 			continue
 		}
 		q := question{e.owner, e.kind}
@@ -139,7 +135,7 @@ func (l *lookup) keepExtra(records, extra []record) {
 		answers[q] = a
 	}
 	for q, a := range answers {
-		l.keep(q, a)
+		l.keep(q, a, false)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestAdditional(t *testing.T) {
 		{"of another domain", "_http._tcp.orders.test.", "a.test.", []dnsmessage.Resource{named("a.test.", a("192.0.2.66", 60))}, []string{"udp A a.test."}},
 		{"of nearly the domain", "_http._tcp.orders.test.", "xorders.test.", []dnsmessage.Resource{named("xorders.test.", a("192.0.2.66", 60))}, []string{"udp A xorders.test."}},
 		{"of another name", orders, "a.test.", []dnsmessage.Resource{named("b.test.", a("192.0.2.66", 60))}, []string{"udp A a.test."}},
-		{"of another family", orders, "a.test.", []dnsmessage.Resource{named("a.test.", a("2001:db8::66", 60))}, []string{"udp A a.test."}},
+		{"of the other family", orders, "a.test.", []dnsmessage.Resource{named("a.test.", a("2001:db8::66", 60))}, []string{"udp A a.test."}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
@@ -151,6 +151,48 @@ func TestAdditionalExpires(t *testing.T) {
 		wait(66 * time.Second)
 		s.says("[192.0.2.2:80]")
 		assert.Equal(t, []string{"udp SRV " + orders, "udp A a.test."}, r.asked())
+	})
+}
+
+// What has not been needed for a while is not kept.
+func TestTargetsThatHaveLeftAreForgotten(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		one, two := srv(0, 0, 80, "a.test.", 10), srv(0, 0, 80, "b.test.", 10)
+		r.set("a.test.", a("192.0.2.1", 300))
+		r.set("b.test.", a("192.0.2.2", 300))
+		r.set(orders, one, two)
+		s := follow(t, r.srv("_%s._tcp.test"), "orders")
+		s.says("[192.0.2.1:80 192.0.2.2:80]")
+		r.set("b.test.", a("192.0.2.3", 300))
+		r.set(orders, one)
+		wait(11 * time.Second)
+		s.says("[192.0.2.1:80]")
+		r.set(orders, one, two)
+		wait(11 * time.Second)
+		s.says("[192.0.2.1:80 192.0.2.3:80]")
+	})
+}
+
+// Retries ask again for what has failed, and not for the rest before its time.
+func TestRetriesAskForTheRest(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set(orders, srv(0, 0, 80, "a.test.", 0), srv(0, 0, 80, "b.test.", 0))
+		r.set("a.test.", a("192.0.2.1", 0))
+		r.does(func(q query) [][]byte {
+			if q.name == "b.test." {
+				return failing(dnsmessage.RCodeServerFailure)(q)
+			}
+			return right(q)
+		})
+		follow(t, r.srv("_%s._tcp.test", dns.WithInterval(time.Minute, time.Hour)), "orders")
+		wait(time.Minute - 1)
+		count := make(map[string]int)
+		for _, q := range r.asked() {
+			count[q]++
+		}
+		assert.Equal(t, 1, count["udp SRV "+orders])
+		assert.Equal(t, 1, count["udp A a.test."])
+		assert.Greater(t, count["udp A b.test."], 3)
 	})
 }
 
