@@ -46,9 +46,10 @@ func WithFamily(family Family) Option {
 
 // WithHostNames makes the targets of SRV records the hosts of the copies,
 // instead of their addresses: each record is one copy, and whoever dials it
-// resolves its name. Targets are not looked up then, and [WithFamily] does not
-// matter. With Go's dialer this means that both address families are tried,
-// and that the system's resolver must know the targets. [NewHost] ignores this.
+// resolves its name. Names have a dot at the end, so that no search list is
+// applied. Targets are not looked up then, and [WithFamily] does not matter.
+// With Go's dialer this means that both address families are tried, and that
+// the system's resolver must know the targets, from DNS. [NewHost] ignores this.
 func WithHostNames() Option {
 	return optionFunc(func(c *config) { c.hostNames = true })
 }

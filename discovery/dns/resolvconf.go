@@ -21,32 +21,45 @@ const (
 type resolvConf struct {
 	path string
 
-	mu    sync.Mutex // guards the rest, and reading
-	seen  os.FileInfo
+	mu    sync.Mutex  // guards the rest
+	seen  os.FileInfo // before it was read
 	addrs []string
 }
 
 // servers returns the servers of the file, and whether they are others than
 // before. Once they are known, a file that cannot be read changes nothing.
 func (f *resolvConf) servers() (addrs []string, changed bool, err error) {
-	f.mu.Lock() // held while reading: whoever comes meanwhile needs the result
-	defer f.mu.Unlock()
+	seen, known := f.load()
 	info, err := os.Stat(f.path)
-	if err == nil && f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
-		return f.addrs, false, nil
+	if err == nil && seen != nil && os.SameFile(info, seen) && info.ModTime().Equal(seen.ModTime()) && info.Size() == seen.Size() {
+		return known, false, nil
 	}
 	if err == nil {
 		addrs, err = readServers(f.path)
 	}
-	if err != nil {
-		if f.addrs != nil {
-			return f.addrs, false, nil
-		}
-		return nil, false, fmt.Errorf("servers: %w", err)
+	switch {
+	case err == nil:
+		return addrs, f.store(info, addrs), nil
+	case known != nil:
+		return known, false, nil
 	}
+	return nil, false, fmt.Errorf("servers: %w", err)
+}
+
+func (f *resolvConf) load() (os.FileInfo, []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen, f.addrs
+}
+
+// store keeps what has been read, and reports whether it is new. Of several who
+// read at once, one may store what is old already; it is then read again.
+func (f *resolvConf) store(info os.FileInfo, addrs []string) (changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	changed = !slices.Equal(addrs, f.addrs)
 	f.seen, f.addrs = info, addrs
-	return addrs, changed, nil
+	return changed
 }
 
 // readServers reads the nameserver lines of a file.

@@ -48,7 +48,7 @@ func (l *lookup) records(ctx context.Context, faults *faults) []discovery.Instan
 			Metadata: map[string]string{targetKey: strings.TrimSuffix(r.target, ".")},
 		}
 		if l.client.hostNames {
-			in.Addr = net.JoinHostPort(in.Metadata[targetKey], strconv.Itoa(int(r.port)))
+			in.Addr = net.JoinHostPort(r.target, strconv.Itoa(int(r.port)))
 			set = append(set, in)
 			continue
 		}

@@ -68,7 +68,7 @@ func TestSRVAnswers(t *testing.T) {
 		{"a target that is no name", []dnsmessage.Resource{srv(0, 0, 80, "a.test.", 60), srv(0, 0, 80, "a\n/b.test.", 60)}, nil,
 			[]string{"[192.0.2.1:80]", fault + `target "a\n/b.test.": label "a\n/b" has other characters than letters, digits, hyphens and underscores`}},
 		{"host names", []dnsmessage.Resource{srv(0, 0, 80, "Both.test.", 60), srv(3, 4, 81, "gone.test.", 60)}, []dns.Option{dns.WithHostNames()},
-			[]string{"[both.test:80 gone.test:81(3,4)]"}},
+			[]string{"[both.test.:80 gone.test.:81(3,4)]"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
