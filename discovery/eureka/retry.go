@@ -48,6 +48,12 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
+// spread returns a random duration within half of d, so that what has begun at
+// once does not go on so.
+func spread(d time.Duration) time.Duration {
+	return d/2 + rand.N(d+1)
+}
+
 // sleep waits for d, and reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
