@@ -53,7 +53,7 @@
 //	SERVFAIL, REFUSED and other codes         an error, if no other server answers; the last set stands
 //	silence, or nobody there                  the same
 //	a referral to other servers               the same: the server is no resolver
-//	what cannot be read                       the same
+//	what cannot be parsed                     the same
 //	truncated, or too long                    asked again over TCP; a part is never used
 //	another id, question, type or class       not heard, and waited on; an error after 100
 //	FORMERR, NOTIMP, BADVERS                  asked again without EDNS, and then an error
@@ -66,10 +66,9 @@
 //	 that is 0.0.0.0, :: or multicast
 //
 // A service whose last copy leaves is an empty set where its name still has
-// records of any kind, and an unknown one where the name is gone with it, as
-// with Consul, or a deleted name. DNS cannot tell that from a name that
-// was deleted by mistake, so that the last set stands. [discovery.Fallback] does not
-// replace it.
+// records of any kind. Where the name goes with it, as with Consul, the service
+// is unknown: DNS does not tell that from a name that was deleted by mistake, so
+// that the last set stands, and [discovery.Fallback] does not replace it.
 //
 // Records in another order are no news. A server that answers with a part of a
 // large set, each time another, makes each part a set, since a copy that is left

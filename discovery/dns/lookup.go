@@ -155,8 +155,8 @@ func (l *lookup) host(ctx context.Context, name string, family Family) host {
 	for _, kind := range kinds(family) {
 		a, err := l.ask(ctx, question{name, kind})
 		h.add(a, err)
-		if family != Both && (len(h.addrs) > 0 || err != nil || !a.exists) {
-			break // a name that does not exist does not for any type
+		if family != Both && (len(h.addrs) > 0 || !a.exists) {
+			break // a name that does not exist, or is not known to, has nothing else
 		}
 	}
 	return h

@@ -239,6 +239,25 @@ func TestTargetFails(t *testing.T) {
 	})
 }
 
+// So does one that has IPv6 addresses only.
+func TestTargetWithIPv6Fails(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.set(orders, srv(0, 0, 80, "a.test.", 60), srv(0, 0, 80, "b.test.", 60))
+		r.set("a.test.", a("192.0.2.1", 60))
+		r.set("b.test.", a("2001:db8::2", 60))
+		s := follow(t, r.srv("_%s._tcp.test"), "orders")
+		s.says("[192.0.2.1:80 [2001:db8::2]:80]")
+		r.does(func(q query) [][]byte {
+			if q.name == "b.test." {
+				return failing(dnsmessage.RCodeServerFailure)(q)
+			}
+			return right(q)
+		})
+		wait(66 * time.Second)
+		s.says(`error: dns: lookup of "orders": A b.test.: server 10.0.0.53:53: SERVFAIL | AAAA b.test.: server 10.0.0.53:53: SERVFAIL`)
+	})
+}
+
 func TestManyRecords(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		var records []dnsmessage.Resource
