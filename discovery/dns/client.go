@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // A Client follows services in DNS. It is a [discovery.Watcher], whose methods
@@ -80,7 +81,7 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 			return
 		}
 		l := newLookup(c, service, name)
-		retry := newRetry(c.maxInterval)
+		failures := retry.New(min(maxRetry, c.maxInterval))
 		var told news
 		for ctx.Err() == nil {
 			started := time.Now()
@@ -90,12 +91,12 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 			}
 			delay := c.delay(f.until)
 			if f.failed {
-				delay = retry.next()
+				delay = failures.Delay()
 			} else {
-				retry.reset()
+				failures.Reset()
 			}
 			c.log.DebugContext(ctx, "dns: looked up", "service", service, "copies", len(f.set), "took", time.Since(started), "next", delay)
-			if !sleep(ctx, delay) {
+			if !retry.Sleep(ctx, delay) {
 				return
 			}
 		}
