@@ -16,11 +16,11 @@ var errTooLarge = errors.New("eurekaserver: body too large")
 // errCoding says that a body is packed in a way that is not known here.
 var errCoding = errors.New("eurekaserver: unknown content coding")
 
-// readBody returns the body of a request, unpacked and in UTF-8, with the
-// status to answer with if there is an error.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, latin1 bool) ([]byte, int) {
-	limited := http.MaxBytesReader(w, r.Body, s.settings.maxBody)
-	data, err := unpack(limited, r.Header.Get("Content-Encoding"), s.settings.maxBody)
+// readBody returns the body of a request, unpacked and in UTF-8, of no more
+// than limit bytes, with the status to answer with if there is an error.
+func readBody(w http.ResponseWriter, r *http.Request, latin1 bool, limit int64) ([]byte, int) {
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	data, err := unpack(limited, r.Header.Get("Content-Encoding"), limit)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errTooLarge) {
 			return nil, http.StatusRequestEntityTooLarge

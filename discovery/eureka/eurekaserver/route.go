@@ -33,6 +33,7 @@ var resources = []struct {
 	{[]string{"instances", "*"}, map[string]route{http.MethodGet: (*Server).getAnywhere}},
 	{[]string{"vips", "*"}, map[string]route{http.MethodGet: (*Server).getVIP}},
 	{[]string{"svips", "*"}, map[string]route{http.MethodGet: (*Server).getSecureVIP}},
+	{[]string{"peerreplication", "batch"}, map[string]route{http.MethodPost: (*Server).batch}},
 	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
 }
 

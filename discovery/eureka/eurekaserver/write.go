@@ -24,7 +24,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		empty(w, http.StatusUnsupportedMediaType)
 		return
 	}
-	data, status := s.readBody(w, r, latin1)
+	data, status := readBody(w, r, latin1, s.settings.maxBody)
 	if status == http.StatusBadRequest {
 		respond(w, status, contentType(f), parseError(f))
 		return
