@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
@@ -17,7 +18,8 @@ const (
 // batch: POST peerreplication/batch
 //
 // What arrives here comes from a peer, whether or not it says so, and is
-// passed on to nobody.
+// passed on to nobody. If it comes from this very server, that has to find out
+// first.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 	data, ok := s.readJSON(w, r)
 	if !ok {
@@ -35,6 +37,9 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 		empty(w, http.StatusBadRequest)
 		return
 	}
+	if r.Header.Get(headerServer) == s.id {
+		items = nil
+	}
 	results := make([]wire.Result, len(items))
 	for i := range items {
 		results[i] = s.apply(&items[i])
@@ -44,6 +49,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 
 // readJSON returns the body of a request between servers, or answers itself.
 func (s *Server) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	w.Header().Set(headerServer, s.id)
 	f, latin1, ok := sent(r.Header)
 	if !ok || f.IsXML() {
 		empty(w, http.StatusUnsupportedMediaType)
@@ -68,9 +74,12 @@ func answer[T any](w http.ResponseWriter, doc T, marshal func(T) ([]byte, error)
 
 // apply does what a peer says has happened at its side.
 func (s *Server) apply(it *wire.Item) wire.Result {
-	k := key{strings.ToUpper(it.App), it.ID}
+	k := key{upper(it.App), it.ID}
 	if it.Err != nil || blank(k.app) || blank(k.id) {
 		return wire.Result{Code: http.StatusBadRequest}
+	}
+	if len(it.State) > 0 {
+		return s.applyReplica(k, it)
 	}
 	switch it.Action {
 	case wire.ActionRegister:
@@ -104,7 +113,9 @@ func (s *Server) applyRegister(k key, it *wire.Item) wire.Result {
 	if objection != "" {
 		return wire.Result{Code: http.StatusBadRequest}
 	}
-	s.registry.register(in, true)
+	if !s.registry.registerReplica(in) {
+		return wire.Result{Code: http.StatusNotFound}
+	}
 	return wire.Result{Code: http.StatusOK}
 }
 
@@ -118,6 +129,45 @@ func (s *Server) applyHeartbeat(k key, it *wire.Item) wire.Result {
 	}
 	return wire.Result{Code: http.StatusNotFound}
 }
+
+// applyReplica does the same for a server of this package. If more is known
+// here, the answer says it.
+func (s *Server) applyReplica(k key, it *wire.Item) wire.Result {
+	var mine replica
+	var ahead bool
+	code := http.StatusOK
+	if it.Action == wire.ActionHeartbeat {
+		theirs, err := readState(k, it.State, time.Now())
+		if err != nil {
+			return wire.Result{Code: http.StatusBadRequest}
+		}
+		theirs.living, theirs.info.LastDirty = true, it.LastDirty
+		var v verdict
+		v, mine = s.registry.beat(theirs)
+		switch v {
+		case unknown:
+			code = http.StatusNotFound
+		case stale:
+			code, ahead = http.StatusConflict, true
+		}
+	} else {
+		theirs, err := readReplica(k, it.Instance, it.State, time.Now())
+		if err != nil {
+			return wire.Result{Code: http.StatusBadRequest}
+		}
+		mine, ahead = s.registry.learn(theirs)
+	}
+	res := wire.Result{Code: code}
+	if ahead {
+		res.State = writeState(&mine)
+		if mine.living {
+			res.Instance = &mine.info
+		}
+	}
+	return res
+}
+
+func upper(app string) string { return strings.ToUpper(app) }
 
 func found(ok bool) wire.Result {
 	if !ok {

@@ -16,6 +16,9 @@ type lease struct {
 	serviceUp  time.Time     // first time Up
 	ended      time.Time
 
+	own      wire.Status // that it is shown with but for an override
+	versions versions    // see replica
+
 	index int // in the heap
 }
 
@@ -62,6 +65,7 @@ func (r *registry) unschedule(l *lease) { heap.Remove(&r.expiry, l.index) }
 // away is noticed when the timer fires, so that a heartbeat costs no timer.
 func (r *registry) renew(l *lease, now time.Time) {
 	l.renewed = now
+	l.versions.renewed = r.clock.tick()
 	heap.Fix(&r.expiry, l.index)
 }
 
@@ -92,6 +96,7 @@ func (r *registry) evict() {
 	for len(r.expiry) > 0 && !r.expiry[0].expires().After(now) {
 		l := r.expiry[0]
 		r.keepOverride(l.key, now)
+		r.bury(l, false, now)
 		r.end(l, now)
 		evicted = append(evicted, l.published())
 	}

@@ -22,6 +22,7 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	peers             *PeersConfig // nil: none
 	logger            *slog.Logger
 }
 

@@ -13,7 +13,9 @@ import (
 // concurrently.
 type Server struct {
 	settings settings
+	id       string // by which servers recognize themselves
 	registry *registry
+	cluster  *cluster // nil if there are no peers
 	started  time.Time
 	waiting  chan struct{} // holds one element for each request that waits
 
@@ -28,11 +30,16 @@ var _ http.Handler = (*Server)(nil)
 func New(opts ...Option) *Server {
 	s := &Server{
 		settings: newSettings(opts),
+		id:       newID(),
 		started:  time.Now(),
 		done:     make(chan struct{}),
 	}
 	s.waiting = make(chan struct{}, s.settings.maxWaiters)
 	s.registry = newRegistry(s.settings.deltaRetention, s.settings.overrideRetention, s.logEvictions)
+	if peers := s.settings.peers; peers != nil {
+		s.registry.graves.open = true
+		s.cluster = newCluster(s, *peers)
+	}
 	return s
 }
 
@@ -44,6 +51,9 @@ func New(opts ...Option) *Server {
 func (s *Server) Close() {
 	s.closeOnce.Do(func() {
 		close(s.done)
+		if s.cluster != nil {
+			s.cluster.close()
+		}
 		s.registry.close()
 	})
 }

@@ -1,0 +1,196 @@
+package eurekaserver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// flushTime is how long Close may take to send what is queued.
+const flushTime = time.Second
+
+// A cluster is what a server knows of its peers, and the goroutines that talk
+// to them. A nil one is that of a server without peers.
+type cluster struct {
+	PeersConfig
+	server *Server
+	http   *http.Client
+	own    *http.Transport // if it is not the user's
+
+	once  sync.Once
+	tasks sync.WaitGroup
+	loops context.Context // done when the server closes
+	stop  context.CancelFunc
+	io    context.Context // done when the server has no more time to close
+	abort context.CancelFunc
+
+	opened chan struct{} // closed when lists may be served
+	open   sync.Once
+
+	peers atomic.Pointer[[]*peer] // in use, ordered by URL
+
+	mu      sync.Mutex // guards the rest
+	listed  bool       // the URLs of the peers are known
+	closing bool
+	bad     error // of the list, in Start
+}
+
+func newCluster(s *Server, c PeersConfig) *cluster {
+	cl := &cluster{PeersConfig: c, server: s, opened: make(chan struct{})}
+	cl.peers.Store(new([]*peer))
+	cl.io, cl.abort = context.WithCancel(context.Background())
+	cl.loops, cl.stop = context.WithCancel(cl.io)
+	if cl.Name == "" {
+		cl.Name = s.id
+	}
+	base := c.HTTP
+	if base == nil {
+		cl.own = newPeerTransport()
+		base = &http.Client{Transport: cl.own}
+	}
+	client := *base
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	cl.http = &client
+	if c.GateTime < 0 {
+		cl.openGate("there is no gate")
+	}
+	return cl
+}
+
+// newID returns an id by which a server recognizes itself.
+func newID() string {
+	return strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
+}
+
+// start begins to talk to the peers. Calls after the first return what the
+// first did.
+func (c *cluster) start() error {
+	c.once.Do(func() {
+		if c.Lookup == nil {
+			c.bad = c.use(c.URLs)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.closing {
+			c.tasks.Go(c.run)
+		}
+	})
+	return c.bad
+}
+
+// close ends all exchanges, and waits for them. Peers that are within reach
+// are told what is queued, if that takes no longer than flushTime.
+func (c *cluster) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.stop()
+	timer := time.AfterFunc(flushTime, c.abort)
+	c.tasks.Wait()
+	timer.Stop()
+	c.abort()
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// run looks after the list of peers and the gate.
+func (c *cluster) run() {
+	gate := time.NewTimer(max(c.GateTime, 0))
+	defer gate.Stop()
+	lookup := time.NewTimer(0)
+	defer lookup.Stop()
+	if c.Lookup == nil {
+		lookup.Stop()
+	}
+	for {
+		select {
+		case <-c.loops.Done():
+			return
+		case <-gate.C:
+			c.openGate("no peer had a complete list in time")
+		case <-lookup.C:
+			urls, err := c.Lookup(c.loops)
+			if err != nil {
+				c.log().Warn("peers not found", "error", err)
+			} else if len(urls) > 0 {
+				_ = c.use(urls) // it has logged the error
+			}
+			lookup.Reset(c.LookupInterval)
+		}
+	}
+}
+
+// use makes a list of URLs the peers.
+func (c *cluster) use(urls []string) error {
+	var errs []error
+	wanted := make(map[peerURL]bool)
+	for _, raw := range urls {
+		u, err := parsePeerURL(raw)
+		if err != nil {
+			errs = append(errs, err)
+			c.log().Error("peer not usable", "error", err)
+			continue
+		}
+		wanted[u] = true
+	}
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return nil
+	}
+	var kept, gone []*peer
+	for _, p := range *c.peers.Load() {
+		if wanted[p.url] {
+			kept = append(kept, p)
+			delete(wanted, p.url)
+		} else {
+			gone = append(gone, p)
+		}
+	}
+	for u := range wanted {
+		p := newPeer(c, u)
+		kept = append(kept, p)
+		c.tasks.Go(p.send)
+		c.tasks.Go(p.follow)
+	}
+	slices.SortFunc(kept, func(p, q *peer) int { return strings.Compare(p.url.base, q.url.base) })
+	c.peers.Store(&kept)
+	c.listed = true
+	c.mu.Unlock()
+	for _, p := range gone {
+		p.stop()
+		c.log().Info("peer dropped", "peer", p.url.base)
+	}
+	c.review()
+	return errors.Join(errs...)
+}
+
+// tell queues news of an instance for all peers.
+func (c *cluster) tell(k key, what news) {
+	if c == nil {
+		return
+	}
+	for _, p := range *c.peers.Load() {
+		if p.kind() != peerSelf {
+			p.queue.add(k, what)
+		}
+	}
+}
+
+func (c *cluster) status() []PeerStatus {
+	var list []PeerStatus
+	for _, p := range *c.peers.Load() {
+		if st := p.status(); st.Kind != peerSelf {
+			list = append(list, st)
+		}
+	}
+	return list
+}
