@@ -192,6 +192,9 @@ func (r *registry) mergeDead(out *replica, now time.Time) {
 	}
 	t := &tombstone{key: out.key, versions: out.versions, lastDirty: out.info.LastDirty, until: until}
 	delete(r.overrides, out.key)
+	if over := out.info.OverriddenStatus; over != wire.Unknown && out.versions.override.after(out.versions.canceled) {
+		r.overrides[out.key] = override{status: over, until: until} // in case the instance comes back
+	}
 	if l != nil {
 		t.lastDirty = l.info.LastDirty
 		r.end(l, now)

@@ -45,7 +45,8 @@ func join(a, b replica) replica {
 		renewed:    later(a.versions.renewed, b.versions.renewed),
 	}
 	over := overrideOf(&a)
-	if b.versions.override.after(a.versions.override) {
+	switch order := b.versions.override.compare(a.versions.override); {
+	case order > 0, order == 0 && over == wire.Unknown: // or a has forgotten it
 		over = overrideOf(&b)
 	}
 	out := replica{key: a.key}
