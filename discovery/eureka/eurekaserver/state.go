@@ -14,11 +14,18 @@ type peerState struct {
 	Versions string      `json:"v"`
 	Own      wire.Status `json:"own,omitempty"` // the status but for the override
 	Age      int64       `json:"age,omitempty"` // of the lease, in milliseconds since it was renewed
+
+	// Override is that of an instance that is gone: should it come back, the
+	// operator may have spoken since.
+	Override wire.Status `json:"override,omitempty"`
 }
 
 func writeState(r *replica) json.RawMessage {
 	st := peerState{Versions: r.versions.String()}
-	if r.living {
+	switch {
+	case !r.living:
+		st.Override = r.info.OverriddenStatus
+	default:
 		st.Own, st.Age = r.own, max(r.age.Milliseconds(), 0)
 	}
 	data, err := json.Marshal(st)
@@ -63,7 +70,11 @@ func readState(k key, state json.RawMessage, now time.Time) (replica, error) {
 	if st.Age < 0 || st.Age > maxLeaseAge.Milliseconds() {
 		return replica{}, errReplica
 	}
-	return replica{key: k, versions: v, own: st.Own, age: time.Duration(st.Age) * time.Millisecond}, nil
+	r := replica{key: k, versions: v, own: st.Own, age: time.Duration(st.Age) * time.Millisecond}
+	if known(st.Override) {
+		r.info.OverriddenStatus = st.Override
+	}
+	return r, nil
 }
 
 // readReplica reads what another server of this package knows of an instance,
