@@ -1,6 +1,7 @@
 package eurekaserver_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,6 +32,7 @@ type fleet struct {
 	members map[string]*member
 	config  eurekaserver.PeersConfig
 	options []eurekaserver.Option
+	foreign string // the name of a server that does as if it were Netflix's
 	faults  faults
 }
 
@@ -43,8 +46,13 @@ type member struct {
 // bubbleFleet runs a test with servers that know each other.
 func bubbleFleet(t *testing.T, names []string, run func(t *testing.T, f *fleet), opts ...eurekaserver.Option) {
 	t.Helper()
+	bubbleFleetWith(t, names, eurekaserver.PeersConfig{}, run, opts...)
+}
+
+func bubbleFleetWith(t *testing.T, names []string, config eurekaserver.PeersConfig, run func(t *testing.T, f *fleet), opts ...eurekaserver.Option) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fleet{t: t, names: names, members: make(map[string]*member), options: opts}
+		f := &fleet{t: t, names: names, members: make(map[string]*member), config: config, options: opts}
 		f.faults.random = rand.New(rand.NewPCG(1, 2))
 		for _, name := range names {
 			f.config.URLs = append(f.config.URLs, "http://"+name+":8761/eureka/")
@@ -68,7 +76,7 @@ func (f *fleet) start(name string) {
 	require.NoError(f.t, err)
 	m := &member{served: make(chan error, 1)}
 	transport := &http.Transport{DialContext: f.network.DialContext}
-	m.client = &http.Client{Transport: &faultyTransport{&f.faults, name, transport}}
+	m.client = &http.Client{Transport: &faultyTransport{f, name, transport}}
 	config := f.config
 	config.HTTP = m.client
 	m.Server = eurekaserver.New(append([]eurekaserver.Option{eurekaserver.WithPeers(config)}, f.options...)...)
@@ -146,7 +154,7 @@ type faults struct {
 	requests float64            // share of requests that get lost
 	answers  float64            // share of answers that get lost
 	delay    time.Duration      // the longest delay of a request
-	count    int                // batches that arrived with items
+	items    map[string]int     // how many each server has been sent
 }
 
 // part cuts the servers into halves that cannot talk to each other, until heal.
@@ -174,17 +182,17 @@ func (f *fleet) setFaults(requests, answers float64, delay time.Duration) {
 }
 
 type faultyTransport struct {
-	faults *faults
-	from   string
-	base   *http.Transport
+	fleet *fleet
+	from  string
+	base  *http.Transport
 }
 
 var errLost = errors.New("lost")
 
 func (t *faultyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	f := t.faults
+	f, to := &t.fleet.faults, req.URL.Hostname()
 	f.mu.Lock()
-	cut := f.cut[[2]string{t.from, req.URL.Hostname()}]
+	cut := f.cut[[2]string{t.from, to}]
 	lostRequest := f.random.Float64() < f.requests
 	lostAnswer := f.random.Float64() < f.answers
 	var delay time.Duration
@@ -196,7 +204,14 @@ func (t *faultyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if cut || lostRequest {
 		return nil, errLost
 	}
+	if t.from == t.fleet.foreign || to == t.fleet.foreign {
+		req = disguise(t.fleet.t, req)
+	}
+	t.count(req, to)
 	resp, err := t.base.RoundTrip(req)
+	if err == nil && (t.from == t.fleet.foreign || to == t.fleet.foreign) {
+		resp.Header.Del("X-Namesake-Server")
+	}
 	if err == nil && lostAnswer {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
@@ -205,46 +220,66 @@ func (t *faultyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
+func (t *faultyTransport) count(req *http.Request, to string) {
+	body, err := req.GetBody()
+	assert.NoError(t.fleet.t, err)
+	data, err := io.ReadAll(body)
+	assert.NoError(t.fleet.t, err)
+	if items, err := wire.UnmarshalBatch(data, 1000); err == nil {
+		t.fleet.faults.mu.Lock()
+		defer t.fleet.faults.mu.Unlock()
+		if t.fleet.faults.items == nil {
+			t.fleet.faults.items = make(map[string]int)
+		}
+		t.fleet.faults.items[to] += len(items)
+	}
+}
+
+// disguise makes a request what Netflix's server would send and take.
+func disguise(t *testing.T, req *http.Request) *http.Request {
+	req = req.Clone(req.Context())
+	req.Header.Del("X-Namesake-Server")
+	if req.Method == http.MethodGet {
+		return req
+	}
+	if !strings.HasSuffix(req.URL.Path, "/peerreplication/batch/") {
+		assert.Fail(t, "Netflix's server does not know "+req.URL.Path)
+		return req
+	}
+	body, err := req.GetBody()
+	assert.NoError(t, err)
+	var doc struct {
+		List []struct {
+			App       string          `json:"appName"`
+			ID        string          `json:"id"`
+			LastDirty json.Number     `json:"lastDirtyTimestamp"`
+			Override  string          `json:"overriddenStatus"`
+			Status    string          `json:"status"`
+			Instance  json.RawMessage `json:"instanceInfo"`
+			Action    string          `json:"action"`
+		} `json:"replicationList"`
+	}
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields() // as it does
+	assert.NoError(t, decoder.Decode(&doc))
+	return req
+}
+
 func (t *faultyTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 var three = []string{"a", "b", "c"}
 
-func TestReplication(t *testing.T) {
-	bubbleFleet(t, three, func(t *testing.T, f *fleet) {
-		f.settle()
-		assert.Empty(t, f.agree())
-		assert.Equal(t, 204, f.do("a", "POST", "/apps/APP"))
-		time.Sleep(25 * time.Millisecond)
-		synctest.Wait()
-		assert.Equal(t, wire.Up, f.agree()["APP/i1"].Status)
-
-		assert.Equal(t, 200, f.do("b", "PUT", "/apps/APP/i1/status?value=OUT_OF_SERVICE"))
-		f.settle()
-		assert.Equal(t, wire.OutOfService, f.agree()["APP/i1"].Status)
-		assert.Equal(t, wire.OutOfService, f.agree()["APP/i1"].OverriddenStatus)
-		assert.Equal(t, 200, f.do("c", "DELETE", "/apps/APP/i1/status?value=UP"))
-		f.settle()
-		assert.Equal(t, wire.Unknown, f.agree()["APP/i1"].OverriddenStatus)
-		assert.Equal(t, 200, f.do("c", "PUT", "/apps/APP/i1/metadata?k=v"))
-		f.settle()
-		assert.Equal(t, map[string]string{"k": "v"}, f.agree()["APP/i1"].Metadata)
-		assert.Equal(t, 200, f.do("b", "DELETE", "/apps/APP/i1"))
-		f.settle()
-		assert.Empty(t, f.agree())
-		for _, name := range three {
-			peers := f.members[name].Peers()
-			require.Len(t, peers, 2, "itself is left out")
-			for _, p := range peers {
-				assert.Equal(t, eurekaserver.PeerNamesake, p.Kind)
-				assert.True(t, p.Reachable)
-				assert.Empty(t, p.LastError)
-				assert.Zero(t, p.Queue)
-			}
-		}
-	})
-}
-
 // testLogger shows the log of a test that fails.
 func testLogger(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// sent returns how many items each server has been sent since it was last
+// asked.
+func (f *fleet) sent() map[string]int {
+	f.faults.mu.Lock()
+	defer f.faults.mu.Unlock()
+	items := f.faults.items
+	f.faults.items = nil
+	return items
 }
