@@ -9,11 +9,9 @@ import (
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
-// What a batch may have. Senders known today send no more than 250 items.
-const (
-	maxBatchItems = 2500
-	maxBatchBytes = 16 << 20 // unless a single registration may be larger
-)
+// maxBatchBytes is how large a batch may be, unless a single registration may
+// be larger. How many items it may have is among the [Limits].
+const maxBatchBytes = 16 << 20
 
 // batch: POST peerreplication/batch
 //
@@ -25,7 +23,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 	if !ok {
 		return
 	}
-	items, err := wire.UnmarshalBatch(data, maxBatchItems)
+	items, err := wire.UnmarshalBatch(data, s.settings.limits.Batch)
 	switch {
 	case errors.Is(err, wire.ErrNoList):
 		empty(w, http.StatusInternalServerError) // which is what Netflix's server says
@@ -109,9 +107,9 @@ func (s *Server) applyRegister(k key, it *wire.Item) wire.Result {
 	if it.Instance == nil {
 		return wire.Result{Code: http.StatusInternalServerError}
 	}
-	in, objection := admit(k.app, *it.Instance)
-	if objection != "" {
-		return wire.Result{Code: http.StatusBadRequest}
+	in, status, _ := s.admit(k.app, *it.Instance)
+	if status != http.StatusOK {
+		return wire.Result{Code: status}
 	}
 	if !s.registry.registerReplica(in) {
 		return wire.Result{Code: http.StatusNotFound}
@@ -155,6 +153,9 @@ func (s *Server) applyReplica(k key, it *wire.Item) wire.Result {
 		if err != nil {
 			return wire.Result{Code: http.StatusBadRequest}
 		}
+		if theirs.living && !s.fits(&theirs) {
+			return wire.Result{Code: http.StatusServiceUnavailable}
+		}
 		mine, ahead = s.registry.learn(theirs)
 	}
 	res := wire.Result{Code: code}
@@ -165,6 +166,12 @@ func (s *Server) applyReplica(k key, it *wire.Item) wire.Result {
 		}
 	}
 	return res
+}
+
+// fits reports whether the limits allow an instance.
+func (s *Server) fits(r *replica) bool {
+	limits := &s.settings.limits
+	return limits.objection(&r.info) == "" && s.registry.room(r.key, limits)
 }
 
 func upper(app string) string { return strings.ToUpper(app) }

@@ -104,7 +104,7 @@ func TestBatchRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		for doc, want := range map[string]int{
 			``: 400, `[]`: 400, `{"replicationList":[`: 400, `{}`: 500, `{"replicationList":null}`: 500,
-			`{"replicationList":[` + strings.Repeat(`{},`, 2500) + `{}]}`:      413,
+			`{"replicationList":[` + strings.Repeat(`{},`, 1000) + `{}]}`:      413,
 			`{"replicationList":[],"x":"` + strings.Repeat("x", 16<<20) + `"}`: 413,
 		} {
 			got := c.do("POST", "/peerreplication/batch", doc, asJSON)

@@ -2,7 +2,6 @@ package eurekaserver
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -24,7 +23,6 @@ type cluster struct {
 	http   *http.Client
 	own    *http.Transport // if it is not the user's
 
-	once  sync.Once
 	tasks sync.WaitGroup
 	loops context.Context // done when the server closes
 	stop  context.CancelFunc
@@ -39,7 +37,7 @@ type cluster struct {
 	mu      sync.Mutex // guards the rest
 	listed  bool       // the URLs of the peers are known
 	closing bool
-	bad     error // of the list, in Start
+	bad     []PeerStatus // of URLs that cannot be used
 }
 
 func newCluster(s *Server, c PeersConfig) *cluster {
@@ -69,20 +67,16 @@ func newID() string {
 	return strconv.FormatUint(rand.Uint64(), 36) + strconv.FormatUint(rand.Uint64(), 36)
 }
 
-// start begins to talk to the peers. Calls after the first return what the
-// first did.
-func (c *cluster) start() error {
-	c.once.Do(func() {
-		if c.Lookup == nil {
-			c.bad = c.use(c.URLs)
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.closing {
-			c.tasks.Go(c.run)
-		}
-	})
-	return c.bad
+// start begins to talk to the peers.
+func (c *cluster) start() {
+	if c.Lookup == nil {
+		c.use(c.URLs)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.tasks.Go(c.run)
+	}
 }
 
 // close ends all exchanges, and waits for them. Peers that are within reach
@@ -121,7 +115,7 @@ func (c *cluster) run() {
 			if err != nil {
 				c.log().Warn("peers not found", "error", err)
 			} else if len(urls) > 0 {
-				_ = c.use(urls) // it has logged the error
+				c.use(urls)
 			}
 			lookup.Reset(c.LookupInterval)
 		}
@@ -129,13 +123,13 @@ func (c *cluster) run() {
 }
 
 // use makes a list of URLs the peers.
-func (c *cluster) use(urls []string) error {
-	var errs []error
+func (c *cluster) use(urls []string) {
+	var bad []PeerStatus
 	wanted := make(map[peerURL]bool)
 	for _, raw := range urls {
 		u, err := parsePeerURL(raw)
 		if err != nil {
-			errs = append(errs, err)
+			bad = append(bad, PeerStatus{URL: u.base, Kind: PeerUnknown, LastError: err.Error()})
 			c.log().Error("peer not usable", "error", err)
 			continue
 		}
@@ -144,8 +138,9 @@ func (c *cluster) use(urls []string) error {
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
-		return nil
+		return
 	}
+	c.bad = bad
 	var kept, gone []*peer
 	for _, p := range *c.peers.Load() {
 		if wanted[p.url] {
@@ -170,7 +165,6 @@ func (c *cluster) use(urls []string) error {
 		c.log().Info("peer dropped", "peer", p.url.base)
 	}
 	c.review()
-	return errors.Join(errs...)
 }
 
 // tell queues news of an instance for all peers.
@@ -186,7 +180,9 @@ func (c *cluster) tell(k key, what news) {
 }
 
 func (c *cluster) status() []PeerStatus {
-	var list []PeerStatus
+	c.mu.Lock()
+	list := slices.Clone(c.bad)
+	c.mu.Unlock()
 	for _, p := range *c.peers.Load() {
 		if st := p.status(); st.Kind != peerSelf {
 			list = append(list, st)

@@ -57,7 +57,10 @@ func (r *registry) summaries(app string) map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	leases := r.apps[app]
+	var leases map[string]*lease
+	if a := r.apps[app]; a != nil {
+		leases = a.leases
+	}
 	out := make(map[string]string, len(leases))
 	for id, l := range leases {
 		if l.expires().After(now) {

@@ -45,6 +45,14 @@ func (r *registry) stampData(l *lease, before versions) {
 	l.versions.registered, l.versions.status = before.registered, before.status
 }
 
+// stampRestored gives a lease of the snapshot the versions that it may have had:
+// others know better, if they know anything.
+func (l *lease) stampRestored(node uint32) {
+	s := stamp{uint64(max(l.registered.UnixMilli(), 1)) << counterBits, node}
+	l.versions = versions{registered: s, data: s, status: s, override: s, renewed: s}
+	l.own = l.info.Status
+}
+
 // stampStatus notes that somebody has set a status or taken it back.
 func (r *registry) stampStatus(l *lease, own wire.Status) {
 	s := r.clock.tick()
@@ -155,11 +163,8 @@ func (r *registry) beat(in replica) (verdict, replica) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.hear(&in)
-	if l := r.lease(in.key); l != nil && in.versions.renewed.after(l.versions.renewed) {
-		if t := now.Add(-in.age); t.After(l.renewed) {
-			r.renew(l, t)
-		}
-		l.versions.renewed = in.versions.renewed
+	if l := r.lease(in.key); l != nil {
+		r.renewAs(l, in.versions.renewed, in.age, now)
 	}
 	held := r.replicaLocked(in.key, now)
 	both := join(held, in)
@@ -172,6 +177,18 @@ func (r *registry) beat(in replica) (verdict, replica) {
 		return stale, held
 	}
 	return alive, replica{}
+}
+
+// renewAs renews a lease as another server has done some time ago.
+func (r *registry) renewAs(l *lease, renewed stamp, age time.Duration, now time.Time) {
+	if !renewed.after(l.versions.renewed) {
+		return
+	}
+	if now.Add(-age).After(l.renewed) {
+		r.renew(l, now)
+		l.renewed = l.renewed.Add(-age)
+	}
+	l.versions.renewed = renewed
 }
 
 // hear takes note of the time of another server.
@@ -207,17 +224,16 @@ func (r *registry) mergeDead(out *replica, now time.Time) {
 func (r *registry) mergeLiving(held, out *replica, now time.Time) bool {
 	l := &lease{
 		key: out.key, info: out.info, own: out.own, versions: out.versions,
-		registered: time.UnixMilli(out.info.Lease.Registered), renewed: now.Add(-out.age),
-	}
-	if up := out.info.Lease.ServiceUp; up != 0 {
-		l.serviceUp = time.UnixMilli(up)
+		registered: fromMillis(out.info.Lease.Registered), renewed: now.Add(-out.age), serviceUp: fromMillis(out.info.Lease.ServiceUp),
 	}
 	if !l.expires().After(now) || !held.living && !out.versions.renewed.after(held.versions.renewed) {
 		return false
 	}
 	action := wire.Modified
-	if old := r.lease(out.key); old != nil {
-		if held.living && out.summary() == held.summary() && !out.versions.renewed.after(held.versions.renewed) {
+	old := r.lease(out.key)
+	if old != nil {
+		if held.living && out.summary() == held.summary() {
+			r.renewAs(old, out.versions.renewed, out.age, now)
 			return true
 		}
 		if !old.serviceUp.IsZero() {
@@ -233,13 +249,12 @@ func (r *registry) mergeLiving(held, out *replica, now time.Time) bool {
 		delete(r.overrides, out.key)
 	}
 	l.noteUp(now)
+	r.guard.joined(l, old, now)
 	r.hold(l)
 	if !held.living || held.versions.data != out.versions.data {
 		action = wire.Added
 	}
-	if !held.living || held.summary() != out.summary() {
-		r.publish(l, action, now)
-	}
+	r.publish(l, action, now)
 	return true
 }
 

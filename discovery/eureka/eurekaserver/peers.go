@@ -103,18 +103,15 @@ type PeerStatus struct {
 	LastSync time.Time
 }
 
-// Start begins replication, if the server has peers, without waiting for
-// anything. Without it, replication begins with the first request. The error
-// tells of URLs that are none; the other peers are in use all the same.
-func (s *Server) Start() error {
-	if s.cluster == nil {
-		return nil
+// startPeers begins to talk to the peers, without waiting for anything.
+func (s *Server) startPeers() {
+	if s.cluster != nil {
+		s.cluster.start()
 	}
-	return s.cluster.start()
 }
 
 // Peers returns how the peers are doing, ordered by URL: those that are in use,
-// without the server itself.
+// without the server itself, and those whose URL cannot be used.
 func (s *Server) Peers() []PeerStatus {
 	if s.cluster == nil {
 		return nil

@@ -237,7 +237,7 @@ func TestRestart(t *testing.T) {
 		time.Sleep(30900 * time.Millisecond)
 		synctest.Wait()
 		assert.Empty(t, f.agree(), "after 90 seconds, or 91, in all")
-	}, eurekaserver.WithLogger(testLogger(t)))
+	}, eurekaserver.WithLogger(testLogger(t)), eurekaserver.WithSelfPreservation(eurekaserver.PreservationConfig{Off: true}))
 }
 
 // An empty peer in a cluster that starts as a whole holds nobody up, one that

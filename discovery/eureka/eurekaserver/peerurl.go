@@ -15,7 +15,7 @@ type peerURL struct {
 }
 
 // parsePeerURL reads a URL. Its errors show nothing that may belong to a
-// password.
+// password, nor does what it returns with one.
 func parsePeerURL(raw string) (peerURL, error) {
 	visible := raw
 	if i := strings.LastIndexByte(raw, '@'); i >= 0 {
@@ -33,7 +33,7 @@ func parsePeerURL(raw string) (peerURL, error) {
 		err = errors.New("has more than a path; special characters in a password must be percent-encoded")
 	}
 	if err != nil {
-		return peerURL{}, fmt.Errorf("eurekaserver: peer URL %q %w", visible, err)
+		return peerURL{base: visible}, fmt.Errorf("eurekaserver: peer URL %q %w", visible, err)
 	}
 	return peerURL{base: u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), user: u.User}, nil
 }

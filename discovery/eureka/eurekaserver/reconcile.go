@@ -147,7 +147,7 @@ func (p *peer) copyLists() (code int, err error) {
 	for _, app := range apps.Applications {
 		for i := range app.Instances {
 			in := app.Instances[i]
-			if admitted, objection := admit(upper(in.App), in); objection == "" && in.Action != wire.Deleted {
+			if admitted, status, _ := p.cluster.server.admit(upper(in.App), in); status == http.StatusOK && in.Action != wire.Deleted {
 				p.cluster.server.registry.registerReplica(admitted)
 			}
 		}

@@ -228,7 +228,9 @@ func (p *peer) readResult(it *wire.Item, res *wire.Result) {
 			p.cluster.log().Warn("peer answered with an instance that makes no sense", "peer", p.url.base, "app", k.app, "id", k.id, "error", err)
 			return
 		}
-		registry.learn(theirs)
+		if !theirs.living || p.cluster.server.fits(&theirs) {
+			registry.learn(theirs)
+		}
 		return
 	}
 	switch {
@@ -239,7 +241,7 @@ func (p *peer) readResult(it *wire.Item, res *wire.Result) {
 		if res.Instance == nil {
 			return
 		}
-		if in, objection := admit(k.app, *res.Instance); objection == "" && in.ID() == k.id {
+		if in, status, _ := p.cluster.server.admit(k.app, *res.Instance); status == http.StatusOK && in.ID() == k.id {
 			registry.adopt(in)
 		}
 	case res.Code == http.StatusNotFound: // canceled there already, or about to be registered
