@@ -103,8 +103,8 @@ func errCode(code int) error {
 // congested reports whether a peer has too much to do, and not none to talk
 // to.
 func congested(code int, err error) bool {
-	if err == nil {
-		return code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests
+	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
+		return true
 	}
 	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
