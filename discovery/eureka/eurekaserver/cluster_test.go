@@ -32,7 +32,6 @@ type fleet struct {
 	members map[string]*member
 	config  eurekaserver.PeersConfig
 	options []eurekaserver.Option
-	foreign string // the name of a server that does as if it were Netflix's
 	faults  faults
 }
 
@@ -181,6 +180,9 @@ func (f *fleet) setFaults(requests, answers float64, delay time.Duration) {
 	f.faults.requests, f.faults.answers, f.faults.delay = requests, answers, delay
 }
 
+// foreign is the name of a server that does as if it were Netflix's.
+const foreign = "theirs"
+
 type faultyTransport struct {
 	fleet *fleet
 	from  string
@@ -204,12 +206,12 @@ func (t *faultyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if cut || lostRequest {
 		return nil, errLost
 	}
-	if t.from == t.fleet.foreign || to == t.fleet.foreign {
+	if t.from == foreign || to == foreign {
 		req = disguise(t.fleet.t, req)
 	}
 	t.count(req, to)
 	resp, err := t.base.RoundTrip(req)
-	if err == nil && (t.from == t.fleet.foreign || to == t.fleet.foreign) {
+	if err == nil && (t.from == foreign || to == foreign) {
 		resp.Header.Del("X-Namesake-Server")
 	}
 	if err == nil && lostAnswer {

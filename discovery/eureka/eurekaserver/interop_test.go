@@ -16,8 +16,7 @@ import (
 // but what Netflix's server knows, and refuses what that refuses.
 func bubbleMixed(t *testing.T, run func(t *testing.T, f *fleet)) {
 	t.Helper()
-	bubbleFleet(t, []string{"ours", "theirs"}, func(t *testing.T, f *fleet) {
-		f.foreign = "theirs"
+	bubbleFleet(t, []string{"ours", foreign}, func(t *testing.T, f *fleet) {
 		f.settle()
 		run(t, f)
 	}, eurekaserver.WithLogger(testLogger(t)))
@@ -27,7 +26,7 @@ func bubbleMixed(t *testing.T, run func(t *testing.T, f *fleet)) {
 func TestServerOfAnotherKind(t *testing.T) {
 	bubbleMixed(t, func(t *testing.T, f *fleet) {
 		assert.Equal(t, eurekaserver.PeerEureka, f.members["ours"].Peers()[0].Kind)
-		for _, at := range []string{"ours", "theirs"} {
+		for _, at := range []string{"ours", foreign} {
 			for path, want := range map[string]wire.Status{
 				"/status?value=OUT_OF_SERVICE": wire.OutOfService, "/status?value=UP": wire.Up, "/status?value=DOWN": wire.Down,
 			} {
@@ -56,8 +55,8 @@ func TestServerOfAnotherKind(t *testing.T) {
 // is lost, and find out who is behind.
 func TestHeartbeatsAcrossKinds(t *testing.T) {
 	bubbleMixed(t, func(t *testing.T, f *fleet) {
-		for _, at := range []string{"ours", "theirs"} {
-			other := map[string]string{"ours": "theirs", "theirs": "ours"}[at]
+		for _, at := range []string{"ours", foreign} {
+			other := map[string]string{"ours": foreign, foreign: "ours"}[at]
 			require.Equal(t, 204, f.do(at, "POST", "/apps/"+at))
 			f.settle()
 			require.Equal(t, 200, f.do(at, "PUT", "/apps/"+at+"/i1/status?value=OUT_OF_SERVICE"))
@@ -111,13 +110,13 @@ func TestStartsAcrossKinds(t *testing.T) {
 		f.settle()
 		assert.Equal(t, before, f.agree())
 
-		f.stop("theirs")
+		f.stop(foreign)
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i1"))
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i2"))
 		time.Sleep(31 * time.Second)
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i1"))
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i2"))
-		f.start("theirs")
+		f.start(foreign)
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		assert.Equal(t, before, f.agree())

@@ -222,27 +222,30 @@ func (r *registry) mergeDead(out *replica, now time.Time) {
 // mergeLiving makes an instance what it is on all servers. It reports false if
 // its lease has ended here.
 func (r *registry) mergeLiving(held, out *replica, now time.Time) bool {
+	old := r.lease(out.key)
+	if old != nil && held.living && sameInstance(&held.info, &out.info) {
+		r.renewAs(old, out.versions.renewed, out.age, now)
+		old.versions, old.own = out.versions, out.own // nobody sees these
+		return true
+	}
 	l := &lease{
-		key: out.key, info: out.info, own: out.own, versions: out.versions,
-		registered: fromMillis(out.info.Lease.Registered), renewed: now.Add(-out.age), serviceUp: fromMillis(out.info.Lease.ServiceUp),
+		key: out.key, info: out.info, own: out.own, versions: out.versions, renewed: now.Add(-out.age),
+		registered: fromMillis(out.info.Lease.Registered), serviceUp: fromMillis(out.info.Lease.ServiceUp),
 	}
 	if !l.expires().After(now) || !held.living && !out.versions.renewed.after(held.versions.renewed) {
 		return false
 	}
 	action := wire.Modified
-	old := r.lease(out.key)
+	if !held.living || held.versions.data != out.versions.data {
+		action = wire.Added
+	}
 	if old != nil {
-		if held.living && out.summary() == held.summary() {
-			r.renewAs(old, out.versions.renewed, out.age, now)
-			return true
-		}
 		if !old.serviceUp.IsZero() {
 			l.serviceUp = old.serviceUp
 		}
 		r.drop(old)
-	} else {
-		r.graves.remove(out.key)
 	}
+	r.graves.remove(out.key)
 	if over := out.info.OverriddenStatus; over != wire.Unknown {
 		r.overrides[out.key] = override{status: over}
 	} else {
@@ -251,9 +254,6 @@ func (r *registry) mergeLiving(held, out *replica, now time.Time) bool {
 	l.noteUp(now)
 	r.guard.joined(l, old, now)
 	r.hold(l)
-	if !held.living || held.versions.data != out.versions.data {
-		action = wire.Added
-	}
 	r.publish(l, action, now)
 	return true
 }

@@ -88,11 +88,10 @@ func TestHeartbeatRestoresAnInstance(t *testing.T) {
 
 // Case 69, also towards a server that knows no versions.
 func TestQuickSuccession(t *testing.T) {
-	for _, foreign := range []string{"", "b"} {
-		bubbleFleet(t, []string{"a", "b"}, func(t *testing.T, f *fleet) {
-			f.foreign = foreign
+	for _, b := range []string{"b", foreign} {
+		bubbleFleet(t, []string{"a", b}, func(t *testing.T, f *fleet) {
 			dirty := func() any {
-				if foreign == "" {
+				if b != foreign {
 					return t0
 				}
 				return nil // others take a registration with the same one for the old one
@@ -117,9 +116,8 @@ func TestQuickSuccession(t *testing.T) {
 
 // Case 70: an instance that talks all the time delays no other.
 func TestNoisyClient(t *testing.T) {
-	for _, foreign := range []string{"", "b"} {
-		bubbleFleet(t, []string{"a", "b"}, func(t *testing.T, f *fleet) {
-			f.foreign = foreign
+	for _, b := range []string{"b", foreign} {
+		bubbleFleet(t, []string{"a", b}, func(t *testing.T, f *fleet) {
 			f.settle()
 			require.Equal(t, 204, f.do("a", "POST", "/apps/APP"))
 			f.settle()
@@ -143,12 +141,12 @@ func TestNoisyClient(t *testing.T) {
 				require.Equal(t, 204, f.do("a", "POST", "/apps/APP", edit{"instanceId": id}))
 				time.Sleep(30 * time.Millisecond)
 				synctest.Wait()
-				assert.Equal(t, 200, f.do("b", "GET", "/apps/APP/"+id))
+				assert.Equal(t, 200, f.do(b, "GET", "/apps/APP/"+id))
 				time.Sleep(470 * time.Millisecond)
 			}
 			close(stop)
 			<-noise
-			assert.LessOrEqual(t, f.sent()["b"], 20+10*4+20, "its heartbeats go together")
+			assert.LessOrEqual(t, f.sent()[b], 20+10*4+20, "its heartbeats go together")
 			assert.Len(t, f.agree(), 21)
 		})
 	}

@@ -34,7 +34,7 @@ func (v *versions) dead() bool { return !v.registered.after(v.canceled) }
 //   - An instance is there if it registered after it was last canceled. What
 //     was known of it before the cancellation goes with it.
 //   - Of two registrations the one with the later lastDirtyTimestamp counts, as
-//     in Netflix's server, and with the same one the later.
+//     in Netflix's server, and with the same one the later registration.
 //   - Of statuses and of overrides, the latest counts.
 //   - The status that is shown follows from both.
 func join(a, b replica) replica {
@@ -55,7 +55,7 @@ func join(a, b replica) replica {
 	switch {
 	case livingA && livingB:
 		out = a
-		if compareData(&a, &b) < 0 {
+		if compareData(&a, &b, v.canceled) < 0 {
 			out.info, v.data = b.info, b.versions.data
 		} else {
 			v.data = a.versions.data
@@ -80,7 +80,15 @@ func join(a, b replica) replica {
 	return out
 }
 
-func compareData(a, b *replica) int {
+// compareData orders what two servers know of an instance that is there. What
+// it said before it was canceled counts less than all that it has said since.
+func compareData(a, b *replica, canceled stamp) int {
+	if x, y := a.versions.data.after(canceled), b.versions.data.after(canceled); x != y {
+		if x {
+			return 1
+		}
+		return -1
+	}
 	return cmp.Or(cmp.Compare(a.info.LastDirty, b.info.LastDirty), a.versions.data.compare(b.versions.data))
 }
 
