@@ -111,7 +111,7 @@ func (s *Server) applyRegister(k key, it *wire.Item) wire.Result {
 	if status != http.StatusOK {
 		return wire.Result{Code: status}
 	}
-	if !s.registry.registerReplica(in) {
+	if !s.registry.registerReplica(in, stragglerTime) {
 		return wire.Result{Code: http.StatusNotFound}
 	}
 	return wire.Result{Code: http.StatusOK}

@@ -69,13 +69,11 @@ func newID() string {
 
 // start begins to talk to the peers.
 func (c *cluster) start() {
-	if c.Lookup == nil {
+	c.tasks.Go(c.limitGate)
+	if c.Lookup != nil {
+		c.tasks.Go(c.lookUp)
+	} else {
 		c.use(c.URLs)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.tasks.Go(c.run)
 	}
 }
 
@@ -95,29 +93,22 @@ func (c *cluster) close() {
 	}
 }
 
-// run looks after the list of peers and the gate.
-func (c *cluster) run() {
-	gate := time.NewTimer(max(c.GateTime, 0))
-	defer gate.Stop()
-	lookup := time.NewTimer(0)
-	defer lookup.Stop()
-	if c.Lookup == nil {
-		lookup.Stop()
-	}
+// lookUp keeps the list of peers up to date.
+func (c *cluster) lookUp() {
 	for {
-		select {
-		case <-c.loops.Done():
+		ctx, cancel := context.WithTimeout(c.loops, c.LookupInterval)
+		urls, err := c.Lookup(ctx)
+		cancel()
+		switch {
+		case c.loops.Err() != nil:
 			return
-		case <-gate.C:
-			c.openGate("no peer had a complete list in time")
-		case <-lookup.C:
-			urls, err := c.Lookup(c.loops)
-			if err != nil {
-				c.log().Warn("peers not found", "error", err)
-			} else if len(urls) > 0 {
-				c.use(urls)
-			}
-			lookup.Reset(c.LookupInterval)
+		case err != nil:
+			c.log().Warn("peers not found", "error", err)
+		case len(urls) > 0:
+			c.use(urls)
+		}
+		if !sleep(c.loops, c.LookupInterval) {
+			return
 		}
 	}
 }

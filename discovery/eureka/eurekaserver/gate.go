@@ -37,6 +37,13 @@ func (c *cluster) openGate(why string) {
 	})
 }
 
+// limitGate opens the gate when its time is over.
+func (c *cluster) limitGate() {
+	if sleep(c.loops, max(c.GateTime, 0)) {
+		c.openGate("no peer had a complete list in time")
+	}
+}
+
 // review opens the gate if there is no more to wait for: all that a peer knows
 // which is not just starting itself, or all that all peers know.
 func (c *cluster) review() {

@@ -70,10 +70,13 @@ func (r *registry) bury(l *lease, canceled bool, now time.Time) {
 	r.graves.put(t, now)
 }
 
+// stragglerTime is how long Netflix's server tries to deliver what happened.
+const stragglerTime = 30 * time.Second
+
 // registerReplica takes in an instance from a server that knows nothing of
 // versions. It reports false if that server is behind: the instance was
-// canceled here a moment ago, and this is not a new registration.
-func (r *registry) registerReplica(in wire.Instance) bool {
+// canceled here less than memory ago, and this is not a new registration.
+func (r *registry) registerReplica(in wire.Instance, memory time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -84,15 +87,12 @@ func (r *registry) registerReplica(in wire.Instance) bool {
 			return true
 		}
 	} else if t := r.graves.get(k, now); t != nil && !t.evicted() &&
-		in.LastDirty <= t.lastDirty && now.Sub(t.versions.canceled.at()) < stragglerTime {
+		in.LastDirty <= t.lastDirty && now.Sub(t.versions.canceled.at()) < memory {
 		return false
 	}
 	r.registerLocked(in, true)
 	return true
 }
-
-// stragglerTime is how long Netflix's server tries to deliver what happened.
-const stragglerTime = 30 * time.Second
 
 // adopt takes in an instance of which a server that knows nothing of versions
 // has newer data, with its override.

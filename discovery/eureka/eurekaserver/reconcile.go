@@ -148,7 +148,7 @@ func (p *peer) copyLists() (code int, err error) {
 		for i := range app.Instances {
 			in := app.Instances[i]
 			if admitted, status, _ := p.cluster.server.admit(upper(in.App), in); status == http.StatusOK && in.Action != wire.Deleted {
-				p.cluster.server.registry.registerReplica(admitted)
+				p.cluster.server.registry.registerReplica(admitted, tombstoneTime)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		return
 	}
 	if fromPeer(r) {
-		s.registry.registerReplica(in)
+		s.registry.registerReplica(in, stragglerTime)
 		empty(w, http.StatusNoContent)
 		return
 	}
