@@ -2,7 +2,6 @@ package eurekaserver_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -117,8 +116,7 @@ func TestStartsAcrossKinds(t *testing.T) {
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i1"))
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i2"))
 		f.start(foreign)
-		time.Sleep(6 * time.Second)
-		synctest.Wait()
+		rest(6 * time.Second)
 		assert.Equal(t, before, f.agree())
 	})
 }

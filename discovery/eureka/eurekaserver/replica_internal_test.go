@@ -81,11 +81,11 @@ func TestVersions(t *testing.T) {
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead, behind := clock{node: 1}, clock{node: 2}
-		s := ahead.tick()
+		ahead.tick()
 		time.Sleep(time.Second)
 		assert.Equal(t, time.Now(), ahead.tick().at().In(time.Now().Location()))
 		ahead.last += 5000 << counterBits
-		s = ahead.tick()
+		s := ahead.tick()
 		behind.heard(s)
 		for range 3 {
 			next := behind.tick()
