@@ -320,3 +320,22 @@ func TestRealSockets(t *testing.T) {
 		assert.Len(t, s.Peers(), 2)
 	}
 }
+
+// A server gets what it lacks from one that knows it, even if it does not ask.
+func TestReconcilingOneWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var other atomic.Pointer[eurekaserver.Server]
+		first, second := eurekaserver.New(), eurekaserver.New()
+		defer first.Close()
+		defer second.Close()
+		other.Store(first)
+		s := alone(func(w http.ResponseWriter, r *http.Request) { other.Load().ServeHTTP(w, r) }, eurekaserver.PeersConfig{})
+		defer s.Close()
+		require.Equal(t, 204, serve(t.Context(), s, "POST", "/apps/APP", body("APP")).Code)
+		rest(time.Second)
+		assert.Equal(t, 200, serve(t.Context(), first, "GET", "/apps/APP/i1", "").Code)
+		other.Store(second)
+		rest(20 * time.Second)
+		assert.Equal(t, 200, serve(t.Context(), second, "GET", "/apps/APP/i1", "").Code)
+	})
+}

@@ -168,6 +168,7 @@ func TestPartition(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, 204, f.do("a", "POST", "/apps/APP", edit{"instanceId": "removed", "lastDirtyTimestamp": t0 + 1}))
 		require.Equal(t, 200, f.do("a", "DELETE", "/apps/APP/canceled"))
+		time.Sleep(time.Second)
 		require.Equal(t, 200, f.do("b", "PUT", "/apps/APP/canceled/metadata?k=v"), "which is no sign of life")
 		require.Equal(t, 200, f.do("c", "PUT", "/apps/APP/again/metadata?k=v"))
 		require.Equal(t, 200, f.do("b", "DELETE", "/apps/APP/again"))
@@ -264,4 +265,19 @@ func TestGate(t *testing.T) {
 		rest(10 * time.Millisecond)
 		assert.Len(t, f.seen("b"), 1, "a is complete, and c not asked")
 	}, eurekaserver.WithLogger(testLogger(t)))
+}
+
+// Of registrations without a timestamp the last one counts, whatever the clock
+// of a server has made of an earlier one.
+func TestTimestampsThatServersAssign(t *testing.T) {
+	bubbleFleet(t, []string{"a", "b"}, func(t *testing.T, f *fleet) {
+		f.settle()
+		ahead := time.Now().Add(time.Hour).UnixMilli()
+		require.Equal(t, 204, f.do("a", "POST", "/apps/APP", edit{"lastDirtyTimestamp": ahead}))
+		f.settle()
+		require.Equal(t, 204, f.do("b", "POST", "/apps/APP", edit{"lastDirtyTimestamp": nil, "hostName": "last"}))
+		f.settle()
+		assert.Equal(t, "last", f.agree()["APP/i1"].HostName)
+		assert.Equal(t, ahead, f.agree()["APP/i1"].LastDirty)
+	})
 }

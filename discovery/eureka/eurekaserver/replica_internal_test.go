@@ -156,6 +156,32 @@ func TestBeat(t *testing.T) {
 	})
 }
 
+// A lease that has ended here does not come back because it took longer to
+// arrive than it says, and an instance that is gone takes its override along.
+func TestWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(WithPeers(PeersConfig{}))
+		defer s.Close()
+		k := key{"APP", "i1"}
+		s.registry.register(mustAdmit(wire.Instance{InstanceID: "i1", App: "APP", HostName: "h", IPAddr: "1", DataCenter: wire.DataCenter{Name: wire.MyOwn}}), false)
+		known, _ := s.registry.replica(k)
+		time.Sleep(91 * time.Second)
+		synctest.Wait()
+		s.registry.learn(known)
+		_, ok := s.registry.instance(k)
+		assert.False(t, ok)
+		known.versions.renewed = stamp{uint64(time.Now().UnixMilli()) << counterBits, 0}
+		s.registry.learn(known)
+		_, ok = s.registry.instance(k)
+		assert.True(t, ok, "somebody has heard of it since")
+
+		dead := replica{key: k, versions: versions{canceled: stamp{5, 5}, override: stamp{6, 6}}, info: wire.Instance{OverriddenStatus: wire.Down}}
+		got, err := readReplica(k, nil, writeState(&dead), time.Now())
+		require.NoError(t, err)
+		assert.Equal(t, dead, got)
+	})
+}
+
 // Tombstones have their time, and their number is bounded.
 func TestGraveyard(t *testing.T) {
 	now := time.UnixMilli(0)
