@@ -16,8 +16,7 @@ const maxBatchBytes = 16 << 20
 // batch: POST peerreplication/batch
 //
 // What arrives here comes from a peer, whether or not it says so, and is
-// passed on to nobody. If it comes from this very server, that has to find out
-// first.
+// passed on to nobody.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 	data, ok := s.readJSON(w, r)
 	if !ok {
@@ -34,9 +33,6 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ []string) {
 	case err != nil:
 		empty(w, http.StatusBadRequest)
 		return
-	}
-	if r.Header.Get(headerServer) == s.id {
-		items = nil
 	}
 	results := make([]wire.Result, len(items))
 	for i := range items {

@@ -110,6 +110,13 @@ func TestStartsAcrossKinds(t *testing.T) {
 		assert.Equal(t, before, f.agree())
 
 		f.stop(foreign)
+		rest(55 * time.Second)
+		assert.False(t, f.members["ours"].Peers()[0].Reachable, "without any news for it")
+		f.start(foreign)
+		rest(6 * time.Second)
+		assert.Equal(t, before, f.agree(), "nor any since")
+
+		f.stop(foreign)
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i1"))
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i2"))
 		time.Sleep(31 * time.Second)

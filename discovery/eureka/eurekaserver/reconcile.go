@@ -85,10 +85,15 @@ func (p *peer) sync(kind PeerKind) (code int, err error) {
 	if _, copied, complete := p.progress(); !copied || !complete && p.cluster.gateClosed() {
 		return p.copyLists()
 	}
-	if p.queue.overflowed() || p.missedMuch() {
+	// Whether it is there shows with an empty batch.
+	rep, err := p.post(nil)
+	if err == nil && rep.code != http.StatusOK {
+		err = errCode(rep.code)
+	}
+	if err == nil && (p.queue.overflowed() || p.missedMuch()) {
 		p.tellAll()
 	}
-	return http.StatusOK, nil
+	return rep.code, err
 }
 
 // outage notes that the peer is back after some time.
