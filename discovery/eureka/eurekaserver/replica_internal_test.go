@@ -129,7 +129,7 @@ func TestBeat(t *testing.T) {
 		assert.Equal(t, wire.Result{Code: 200}, tell(b, a, true))
 
 		before, _ := b.registry.replica(k)
-		assert.Equal(t, 3*time.Second, before.age, "it has travelled with the instance")
+		assert.Equal(t, 3*time.Second, before.age, "it has traveled with the instance")
 		a.registry.heartbeat(k, 0, "", false)
 		assert.Equal(t, wire.Result{Code: 200}, tell(a, b, true))
 		after, _ := b.registry.replica(k)
