@@ -2,6 +2,7 @@ package eurekaserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -98,6 +99,10 @@ func BenchmarkHeartbeat(b *testing.B) {
 		server := httptest.NewServer(s)
 		defer server.Close()
 		addr := server.Listener.Addr().String()
+		requests := make([][]byte, 10_000)
+		for i := range requests {
+			requests[i] = fmt.Appendf(nil, "PUT /eureka/apps/APP%d/i%d?status=UP&lastDirtyTimestamp=%d HTTP/1.1\r\nHost: registry\r\nContent-Length: 0\r\n\r\n", i%100, i, t0)
+		}
 		var next atomic.Int64
 		b.SetParallelism(16)
 		b.ResetTimer()
@@ -110,15 +115,14 @@ func BenchmarkHeartbeat(b *testing.B) {
 			defer func() { _ = conn.Close() }()
 			answers := bufio.NewReader(conn)
 			for pb.Next() {
-				i := next.Add(1) % 10_000
-				_, _ = fmt.Fprintf(conn, "PUT /eureka/apps/APP%d/i%d?status=UP&lastDirtyTimestamp=%d HTTP/1.1\r\nHost: registry\r\nContent-Length: 0\r\n\r\n", i%100, i, t0)
-				line, err := answers.ReadString('\n')
-				if err != nil || !strings.Contains(line, " 200 ") {
-					b.Error(line, err)
+				_, _ = conn.Write(requests[next.Add(1)%10_000])
+				line, err := answers.ReadSlice('\n')
+				if err != nil || !bytes.Contains(line, []byte(" 200 ")) {
+					b.Errorf("%q %v", line, err)
 					return
 				}
-				for line != "\r\n" && err == nil {
-					line, err = answers.ReadString('\n')
+				for len(line) > 2 && err == nil {
+					line, err = answers.ReadSlice('\n')
 				}
 			}
 		})

@@ -1,10 +1,13 @@
 package eurekaserver
 
 import (
+	"container/heap"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
@@ -94,4 +97,24 @@ func TestPreservationDefaults(t *testing.T) {
 	assert.Greater(t, PreservationConfig{MaxHold: -1}.withDefaults().MaxHold, 100*365*24*time.Hour)
 	assert.Equal(t, NetflixConfig{Threshold: 0.85, ExpectedInterval: 30 * time.Second, EvictionInterval: time.Minute},
 		NetflixConfig{Threshold: -1, ExpectedClients: -1}.withDefaults())
+}
+
+// When leases end in masses, chance says which, and not their age.
+func TestPortionsAreRandom(t *testing.T) {
+	r := registryForTest(t)
+	for i := range 100 {
+		r.register(instanceForTest("APP", fmt.Sprintf("%02d", i)), false)
+	}
+	r.mu.Lock()
+	for i := range 100 {
+		l := r.lease(key{"APP", fmt.Sprintf("%02d", i)})
+		l.renewed = l.renewed.Add(time.Duration(i-1000) * time.Second)
+		l.due = l.expires()
+	}
+	heap.Init(&r.expiry)
+	r.mu.Unlock()
+	r.evict()
+	left, _ := r.application("APP")
+	require.Len(t, left.records, 85)
+	assert.NotEqual(t, "15", left.records[0].id, "the oldest 15, once in 250 quadrillion runs")
 }

@@ -156,3 +156,18 @@ func TestRateLimitRemembersSoManyClients(t *testing.T) {
 		return rare.take("a", now)
 	}())
 }
+
+func TestOverridesOfTheGoneAreBounded(t *testing.T) {
+	r := registryForTest(t)
+	now := time.Now()
+	for i := range maxOverrides {
+		r.overrides[key{"APP", fmt.Sprint(i)}] = override{wire.Down, now.Add(time.Hour)}
+	}
+	r.overrides[key{"APP", "gone"}] = override{status: wire.Down}
+	r.keepOverride(key{"APP", "gone"}, now)
+	assert.Len(t, r.overrides, maxOverrides)
+	delete(r.overrides, key{"APP", "0"})
+	r.overrides[key{"APP", "gone"}] = override{status: wire.Down}
+	r.keepOverride(key{"APP", "gone"}, now)
+	assert.Contains(t, r.overrides, key{"APP", "gone"})
+}

@@ -83,8 +83,6 @@ func (r *registry) restore(instances []wire.Instance, overrides []savedOverride,
 		}
 		r.overrides[k] = override{o.Status, o.Until}
 	}
-	r.rev++
-	r.changes.floor = r.rev
 	r.views = views{}
 	return restored
 }
