@@ -26,6 +26,7 @@ type settings struct {
 	netflix           *NetflixConfig  // nil: the rules of this package
 	access            []Authenticator // nil: everybody may do everything
 	limits            Limits
+	peers             *PeersConfig // nil: none
 	snapshot          SnapshotConfig
 	logger            *slog.Logger
 }

@@ -14,7 +14,9 @@ import (
 // concurrently.
 type Server struct {
 	settings settings
+	id       string // by which servers recognize themselves
 	registry *registry
+	cluster  *cluster // nil if there are no peers
 	started  time.Time
 	waiting  *waiters
 	requests requestCounts
@@ -38,6 +40,7 @@ var _ http.Handler = (*Server)(nil)
 func New(opts ...Option) *Server {
 	s := &Server{
 		settings: newSettings(opts),
+		id:       newID(),
 		started:  time.Now(),
 		done:     make(chan struct{}),
 	}
@@ -46,6 +49,10 @@ func New(opts ...Option) *Server {
 	s.waiting = newWaiters(s.settings.maxWaiters, limits.WaitersPerClient)
 	s.registrations, s.lists = newBuckets(limits.Registrations), newBuckets(limits.Lists)
 	s.registry = newRegistry(&s.settings, hooks{evicted: s.logEvictions, protected: s.logProtection})
+	if peers := s.settings.peers; peers != nil {
+		s.registry.graves.open = true
+		s.cluster = newCluster(s, *peers)
+	}
 	return s
 }
 
@@ -59,6 +66,9 @@ func (s *Server) Close() {
 	s.startOnce.Do(func() {}) // waits for a start that is under way, and prevents another
 	s.closeOnce.Do(func() {
 		close(s.done)
+		if s.cluster != nil {
+			s.cluster.close()
+		}
 		s.registry.close()
 		s.background.Wait()
 	})
