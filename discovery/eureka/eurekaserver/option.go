@@ -22,6 +22,7 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	page              PageConfig
 	logger            *slog.Logger
 }
 

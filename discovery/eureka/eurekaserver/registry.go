@@ -27,6 +27,7 @@ type registry struct {
 	counts    map[wire.Status]int
 	overrides map[key]override
 	changes   changeLog
+	history   history
 	views     views
 	news      chan struct{} // closed and replaced at every change
 	expiry    leaseHeap
@@ -297,6 +298,7 @@ func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
 	l.info.Action = action
 	l.info.LastUpdated = now.UnixMilli()
 	r.rev++
+	r.history.add(r.rev, l, action, now)
 	r.changes.add(change{rev: r.rev, at: now, key: l.key, instance: l.published()})
 	r.views = views{}
 	close(r.news)

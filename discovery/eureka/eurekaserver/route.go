@@ -36,8 +36,9 @@ var resources = []struct {
 	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
 }
 
-// ServeHTTP serves the registry's resources below the prefix, and 404 for any
-// other path. It never redirects.
+// ServeHTTP serves the registry's resources below the prefix, the page at "/",
+// and 404 for any other path. It never redirects but after a button of the
+// page.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.closed() {
 		empty(w, http.StatusServiceUnavailable)
@@ -45,7 +46,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	segments, ok := s.resource(r.URL)
 	if !ok {
-		empty(w, http.StatusNotFound)
+		s.page.ServeHTTP(w, r)
 		return
 	}
 	for _, res := range resources {
@@ -66,7 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handle(s, w, r, args)
 		return
 	}
-	empty(w, http.StatusNotFound)
+	s.page.ServeHTTP(w, r)
 }
 
 // resource returns the segments of a path below the prefix and the version,

@@ -16,6 +16,7 @@ type Server struct {
 	registry *registry
 	started  time.Time
 	waiting  chan struct{} // holds one element for each request that waits
+	page     *page
 
 	done      chan struct{}
 	closeOnce sync.Once
@@ -33,6 +34,7 @@ func New(opts ...Option) *Server {
 	}
 	s.waiting = make(chan struct{}, s.settings.maxWaiters)
 	s.registry = newRegistry(s.settings.deltaRetention, s.settings.overrideRetention, s.logEvictions)
+	s.page = newPage(s, s.settings.page)
 	return s
 }
 

@@ -1,0 +1,61 @@
+package eurekaserver
+
+import (
+	"time"
+)
+
+// facts are what the page tells, gathered at one time. What the server does
+// not know is nil or empty, and the page has no section for it.
+type facts struct {
+	Title    string
+	Revision string // as the protocol names it
+	Now      time.Time
+	Uptime   time.Duration
+	Listened int // browsers that are told of changes
+	Waiting  int // clients that wait for a change
+
+	Renewals *renewalFacts // nil: heartbeats are not counted
+	Peers    []peerFacts
+	Changes  []event // the latest first
+	Registry *snapshot
+}
+
+// renewalFacts say how many heartbeats come, and what the server makes of
+// that.
+type renewalFacts struct {
+	LastMinute float64 // heartbeats per minute
+	Expected   float64 // if all instances were well
+	Threshold  float64 // below it, leases are protected
+
+	Protected bool
+	Since     time.Time // when the protection began
+	Why       string    // in words
+}
+
+// peerFacts say how the copy of the registry on another server is.
+type peerFacts struct {
+	URL       string
+	Kind      string
+	OK        bool
+	Queue     int           // changes that it has not got yet
+	Lag       time.Duration // age of the oldest of them
+	LastSync  time.Time     // zero: never
+	LastError string
+}
+
+// facts gathers everything. This is the only place where the page asks the
+// server.
+func (p *page) facts() *facts {
+	s := p.server
+	snapshot := p.snapshots.latest()
+	return &facts{
+		Title:    p.config.Title,
+		Revision: s.registry.tag(snapshot.rev),
+		Now:      time.Now(),
+		Uptime:   time.Since(s.started),
+		Listened: len(p.listening),
+		Waiting:  len(s.waiting),
+		Changes:  s.registry.recentEvents(shownChanges),
+		Registry: snapshot,
+	}
+}

@@ -1,0 +1,91 @@
+package eurekaserver
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+)
+
+// A snapshot is the registry at one time, with the heartbeats up to then. It
+// is immutable.
+type snapshot struct {
+	rev    uint64
+	size   int
+	counts map[wire.Status]int
+	Apps   []application // by name
+}
+
+// An application is its instances: those that are not up first, then by id.
+type application struct {
+	name      string
+	instances []*wire.Instance
+}
+
+// snapshot copies the registry. Under the lock it does no more than that.
+func (r *registry) snapshot() *snapshot {
+	r.mu.Lock()
+	all := make([]wire.Instance, 0, len(r.expiry))
+	for _, leases := range r.apps {
+		for _, l := range leases {
+			all = append(all, l.published())
+		}
+	}
+	s := &snapshot{rev: r.rev, size: len(all), counts: maps.Clone(r.counts)}
+	r.mu.Unlock()
+
+	byName := make(map[string][]*wire.Instance)
+	for i := range all {
+		byName[all[i].App] = append(byName[all[i].App], &all[i])
+	}
+	for name, instances := range byName {
+		slices.SortFunc(instances, func(a, b *wire.Instance) int {
+			return cmp.Or(rank(a.Status)-rank(b.Status), cmp.Compare(a.ID(), b.ID()))
+		})
+		s.Apps = append(s.Apps, application{name: name, instances: instances})
+	}
+	slices.SortFunc(s.Apps, func(a, b application) int { return cmp.Compare(a.name, b.name) })
+	return s
+}
+
+func rank(status wire.Status) int {
+	if status == wire.Up {
+		return 1
+	}
+	return 0
+}
+
+// snapshots makes snapshots for all who look at the page. A large registry is
+// copied at most a tenth of the time, however many look; a small one is always
+// shown as it is.
+type snapshots struct {
+	registry *registry
+
+	mu   sync.Mutex // guards what follows; never held together with the registry's but by latest
+	last *snapshot
+	at   time.Time     // when last was made
+	took time.Duration // how long that took
+}
+
+func (s *snapshots) latest() *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begin := time.Now()
+	if s.last == nil || begin.Sub(s.at) >= 10*s.took {
+		s.last = s.registry.snapshot()
+		s.at = time.Now()
+		s.took = s.at.Sub(begin)
+	}
+	return s.last
+}
+
+// forget makes the next snapshot a new one, for somebody who has changed
+// something and wants to see it.
+func (s *snapshots) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = nil
+}
