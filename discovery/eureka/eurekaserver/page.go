@@ -166,12 +166,13 @@ func serveAsset(w http.ResponseWriter, r *http.Request, a asset) {
 
 // show: GET /
 func (p *page) show(w http.ResponseWriter, r *http.Request) {
-	render(w, r, p.view(p.facts(), readPageQuery(r.URL.Query()), p.mayOperate(r)))
+	p.render(w, r, p.view(p.facts(), readPageQuery(r.URL.Query()), p.mayOperate(r)))
 }
 
-func render(w http.ResponseWriter, r *http.Request, v *pageView) {
+func (p *page) render(w http.ResponseWriter, r *http.Request, v *pageView) {
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
+		p.server.settings.logger.Error("page not written", "error", err)
 		empty(w, http.StatusInternalServerError)
 		return
 	}

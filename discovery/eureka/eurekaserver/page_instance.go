@@ -39,8 +39,8 @@ type instanceView struct {
 	Metadata []entryView
 	Omitted  int // entries of metadata
 
-	TakeOut, BringBack bool // the buttons
-	Key                key  // for them, in full
+	TakeOut, BringBack bool   // the buttons
+	FullApp, FullID    string // for them
 }
 
 type linkView struct{ Name, URL string }
@@ -102,7 +102,7 @@ func (p *page) instanceView(in *wire.Instance, now time.Time, operate bool) inst
 	v.Metadata, v.Omitted = entries(in.Metadata)
 	if len(k.app)+len(k.id) <= maxOperableName {
 		v.Document = p.document(k)
-		v.Key = k
+		v.FullApp, v.FullID = k.app, k.id
 		v.TakeOut = operate && in.Status == wire.Up
 		v.BringBack = operate && in.OverriddenStatus == wire.OutOfService
 	}
@@ -235,6 +235,8 @@ func duration(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return n(time.Second) + " s"
+	case d < 10*time.Minute:
+		return n(time.Minute) + " min " + strconv.Itoa(int(d%time.Minute/time.Second)) + " s"
 	case d < time.Hour:
 		return n(time.Minute) + " min"
 	case d < day:

@@ -154,6 +154,14 @@ func (p *page) appView(app application, shown []*wire.Instance, v *pageView) app
 
 func listZones(zones map[string]int) string {
 	text := ""
+	switch len(zones) {
+	case 0:
+		return ""
+	case 1:
+		text = "zone "
+	default:
+		text = "zones "
+	}
 	for i, name := range slices.Sorted(maps.Keys(zones)) {
 		if i == shownZones {
 			return text + fmt.Sprintf(" and %d more", len(zones)-i)
