@@ -78,6 +78,37 @@
 // Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
 // begins when the wait is over.
 //
+// # The page
+//
+// At "/" the server shows itself to browsers: applications and instances with
+// their status, zone, metadata and links, leases that count down, and what has
+// changed, as it happens. It can be searched, and it can be read without
+// scripts, on a phone and in the dark. All paths on it are relative, so that
+// it can stand below the path of a larger site; what it loads is at page/.
+//
+// [WithPage] gives it a title, takes it away, or adds buttons that take
+// instances out of service and back. The buttons are forms, sent by POST,
+// which browsers cannot be made to send by another site (see
+// [http.CrossOriginProtection]). The page sets no cookie; middleware that lets
+// people in by one should make it SameSite=Lax or Strict.
+//
+// Large registries are shown in parts: up to 200 applications a page, of each
+// the first 10 instances, those that are not up before the others, and up to
+// 200 instances in all. An application by itself is shown 200 instances a
+// page.
+//
+// page/events streams changes as server-sent events to programs as well:
+//
+//	id: 1x2y3z.42
+//	event: change
+//	data: {"revision":"1x2y3z.42","kind":"registered","app":"ORDERS","id":"orders-1","status":"UP","at":"2026-01-02T15:04:05Z"}
+//
+// The kind is registered, changed, canceled or expired, and the id is the
+// revision (see Waiting for changes). With Last-Event-ID, or the parameter
+// "since", the stream begins after that revision; if that is not among the
+// last 1000 changes, with the event "reset", and then from now on. It ends
+// after ten minutes at the latest, for the client to ask again.
+//
 // # Limits
 //
 // Bodies may have 1 MiB, compressed or not ([WithMaxBody]), which also bounds

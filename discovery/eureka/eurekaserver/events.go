@@ -143,6 +143,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // for a proxy that would keep events back
+	defer out.hurry()                // for the end of the answer
 	rev, known := p.heldEvent(r)
 	var greeting bytes.Buffer
 	fmt.Fprintf(&greeting, "retry: %d\n", 3*time.Second/time.Millisecond)
@@ -231,14 +232,22 @@ type eventStream struct {
 }
 
 func (s eventStream) send(data []byte) bool {
-	// Writers that cannot do it belong to someone who wraps them: then what
-	// the server allows has to be enough.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(eventWrite))
+	s.hurry()
 	if _, err := s.w.Write(data); err != nil {
 		return false
 	}
-	return s.rc.Flush() == nil
+	if err := s.rc.Flush(); err != nil {
+		return false
+	}
+	// HTTP/2 ends a stream at its deadline even when there is nothing to write.
+	_ = s.rc.SetWriteDeadline(time.Time{})
+	return true
 }
+
+// hurry bounds the time for what is written next. Writers that cannot do it
+// belong to someone who wraps them: then what the server allows has to be
+// enough.
+func (s eventStream) hurry() { _ = s.rc.SetWriteDeadline(time.Now().Add(eventWrite)) }
 
 // clip shortens a text to at most limit bytes. What it returns does not hold
 // on to a longer text.

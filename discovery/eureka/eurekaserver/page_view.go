@@ -12,8 +12,8 @@ import (
 // How much a page shows. What it leaves out it says, with a link to it.
 const (
 	shownApps      = 200 // a page of the overview
-	shownPerApp    = 20  // instances in the overview
-	shownInstances = 400 // instances of all applications in the overview
+	shownPerApp    = 10  // instances in the overview
+	shownInstances = 200 // instances of all applications in the overview
 	shownAlone     = 200 // a page of a single application
 	shownOpen      = 40  // up to so many instances, nothing is folded
 	shownChanges   = 40
