@@ -32,7 +32,7 @@ func (c caller) listen(query string, headers ...string) *stream {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := c.client.Do(req)
+	resp, err := c.client.Do(req) //nolint:bodyclose // close does
 	require.NoError(c.t, err)
 	s := &stream{c.t, resp, bufio.NewScanner(resp.Body)}
 	s.blocks.Split(func(data []byte, atEOF bool) (int, []byte, error) {

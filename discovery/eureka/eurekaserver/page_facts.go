@@ -11,7 +11,6 @@ type facts struct {
 	Revision string // as the protocol names it
 	Now      time.Time
 	Uptime   time.Duration
-	Listened int // browsers that are told of changes
 	Waiting  int // clients that wait for a change
 
 	Renewals *renewalFacts // nil: heartbeats are not counted
@@ -53,7 +52,6 @@ func (p *page) facts() *facts {
 		Revision: s.registry.tag(snapshot.rev),
 		Now:      time.Now(),
 		Uptime:   time.Since(s.started),
-		Listened: len(p.listening),
 		Waiting:  len(s.waiting),
 		Changes:  s.registry.recentEvents(shownChanges),
 		Registry: snapshot,

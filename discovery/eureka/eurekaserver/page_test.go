@@ -96,9 +96,9 @@ func TestPageShowsTheRegistry(t *testing.T) {
 
 		doc := c.page("")
 		assert.Equal(t, []string{
-			"orders-1 10.0.0.7:8080 · h1 up eu-1a 1 min 0 s beat 30 s ago, every 30 s 30 s home document metadata (2) version 2.4 zone eu-1a",
-			"orders-2 10.0.0.7:7001 · h1 up eu-1b 50 s beat 10 s ago, every 30 s 10 s document metadata (2) version 2.4 zone eu-1b",
-			"i1 10.0.0.7:7001 · h1 down – 1 min 20 s beat 10 s ago, every 30 s – document",
+			"orders-1 10.0.0.7:8080 · h1 up eu-1a 1 min 0 s beat 30 s ago, every 30 s 30 s home raw metadata (2) version 2.4 zone eu-1a",
+			"orders-2 10.0.0.7:7001 · h1 up eu-1b 50 s beat 10 s ago, every 30 s 10 s raw metadata (2) version 2.4 zone eu-1b",
+			"i1 10.0.0.7:7001 · h1 down – 1 min 20 s beat 10 s ago, every 30 s – raw",
 		}, rows(doc))
 		assert.Equal(t, "60", attr(all(doc, "span", "class", "left")[0], "data-left"))
 		assert.Equal(t, "ORDERS 2 up zones eu-1a, eu-1b", text(all(doc, "summary")[0]))
@@ -209,7 +209,7 @@ func TestPageShortens(t *testing.T) {
 		got := c.atRoot("GET", "/", "")
 		assert.Less(t, len(got.body), 20_000)
 		assert.Contains(t, got.body, "metadata (79)")
-		assert.Contains(t, got.body, "and 49 more, see the document")
+		assert.Contains(t, got.body, "and 49 more, see raw")
 	}, eurekaserver.WithPage(eurekaserver.PageConfig{Operate: true}))
 }
 

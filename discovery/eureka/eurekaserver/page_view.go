@@ -22,6 +22,9 @@ const (
 	maxShownText   = 300 // bytes of what an instance says of itself
 )
 
+// statuses are the ones that there are, in the order in which they are shown.
+var statuses = []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown}
+
 // A pageView is what the template writes.
 type pageView struct {
 	*facts
@@ -115,7 +118,7 @@ func (v *pageView) slice(total, size int) (from, to int) {
 
 func (f *facts) statuses(q pageQuery) []statusView {
 	var all []statusView
-	for _, status := range []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown} {
+	for _, status := range statuses {
 		if n := f.Registry.counts[status]; n > 0 || status == q.Status {
 			s := statusView{Name: status, Class: statusClass(status), Count: n, Link: q.withStatus(status).Link(), Selected: status == q.Status}
 			if s.Selected {
@@ -142,8 +145,10 @@ func (p *page) appView(app application, shown []*wire.Instance, v *pageView) app
 			zones[z]++
 		}
 	}
-	for _, status := range slices.Sorted(maps.Keys(counts)) {
-		a.Statuses = append(a.Statuses, statusView{Name: status, Class: statusClass(status), Count: counts[status]})
+	for _, status := range statuses {
+		if n := counts[status]; n > 0 {
+			a.Statuses = append(a.Statuses, statusView{Name: status, Class: statusClass(status), Count: n})
+		}
 	}
 	a.Zones = listZones(zones)
 	for _, in := range shown {

@@ -139,7 +139,7 @@ async function reload(request) {
   loaded = performance.now();
   pace = Math.max(soonest, 10 * (loaded - begin)); // a slow server is not asked all the time
   say(problem);
-  plan(every);
+  plan(planned ? 0 : every);
   return !problem;
 }
 

@@ -3,7 +3,6 @@ package pagetest
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +17,9 @@ import (
 
 // A registry is a server under test.
 type registry struct {
-	t   *testing.T
-	url string
+	t      *testing.T
+	server *eurekaserver.Server
+	url    string
 }
 
 func serve(t *testing.T, c eurekaserver.PageConfig) registry {
@@ -30,7 +30,7 @@ func serve(t *testing.T, c eurekaserver.PageConfig) registry {
 		s.Close()
 		server.Close()
 	})
-	r := registry{t, server.URL}
+	r := registry{t, s, server.URL}
 	for i := range 3 {
 		r.register("orders", fmt.Sprintf("orders-%d", i+1), map[string]any{
 			"metadata": map[string]any{"zone": fmt.Sprintf("eu-1%c", 'a'+i), "version": "2.4.1", "commit": "9f3c2e1"},
@@ -40,19 +40,16 @@ func serve(t *testing.T, c eurekaserver.PageConfig) registry {
 	return r
 }
 
+// do sends a request by the protocol.
 func (r registry) do(method, path, body string) string {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url+"/eureka/"+path, strings.NewReader(body))
-	require.NoError(r.t, err)
+	req := httptest.NewRequestWithContext(r.t.Context(), method, "/eureka/"+path, strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(r.t, err)
-	defer func() { assert.NoError(r.t, resp.Body.Close()) }()
-	require.Less(r.t, resp.StatusCode, 300, "%s %s", method, path)
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(r.t, err)
-	return string(text)
+	w := httptest.NewRecorder()
+	r.server.ServeHTTP(w, req)
+	require.Less(r.t, w.Code, 300, "%s %s", method, path)
+	return w.Body.String()
 }
 
 func (r registry) register(app, id string, edits ...map[string]any) {
@@ -152,6 +149,29 @@ func TestPage(t *testing.T) {
 		assert.LessOrEqual(t, eval[int](p, `document.documentElement.scrollWidth`), 390)
 		assert.Empty(t, eval[[]string](p, `[...document.querySelectorAll("main *:not(.unseen, progress)")].filter(e => e.getBoundingClientRect().right > 391).map(e => e.outerHTML.slice(0, 80))`))
 		p.picture("page-phone")
+	})
+
+	t.Run("fits windows of all sizes", func(t *testing.T) {
+		r := serve(t, eurekaserver.PageConfig{Operate: true})
+		for _, width := range []int64{700, 1057, 1409, 1440, 2560} {
+			p := open(t, b, r.url, viewport(width, 800))
+			assert.LessOrEqual(t, eval[int64](p, `document.documentElement.scrollWidth`), width)
+			assert.GreaterOrEqual(t, eval[float64](p, `document.querySelector("tbody th").getBoundingClientRect().width`), 200.0, "room for names at %d", width)
+		}
+	})
+
+	t.Run("stays usable with 10,000 instances", func(t *testing.T) {
+		r := serve(t, eurekaserver.PageConfig{Operate: true})
+		for i := range 10_000 {
+			r.register(fmt.Sprintf("app-%d", i/100), fmt.Sprintf("i-%d", i))
+		}
+		p := open(t, b, r.url)
+		assert.Less(t, eval[int](p, `document.querySelectorAll("*").length`), 10_000)
+		p.until(`document.getElementById("connection").textContent === "Live"`)
+		p.run(chromedp.SendKeys(chromedp.CSS("#q"), "i-7042"))
+		p.until(`document.querySelectorAll("tbody tr").length === 1`)
+		p.script(row("i-7042") + `.querySelector("button").click()`)
+		p.until(pill("i-7042", "out of service"))
 	})
 
 	t.Run("is dark where that is preferred", func(t *testing.T) {
