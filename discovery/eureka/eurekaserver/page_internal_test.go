@@ -110,6 +110,21 @@ func TestSnapshotOrder(t *testing.T) {
 	assert.Equal(t, []string{"i2", "i0", "i1"}, ids, "those that are not up come first")
 }
 
+// A registry that takes long to copy is not copied for everyone who looks, but
+// for those who have changed it.
+func TestSnapshotsAreShared(t *testing.T) {
+	r := filled(1, 1)
+	defer r.close()
+	s := snapshots{registry: r}
+	first := s.latest()
+	s.took = time.Hour
+	assert.Same(t, first, s.latest())
+	s.forget()
+	assert.NotSame(t, first, s.latest())
+	s.took, s.at = time.Second, time.Now().Add(-10*time.Second)
+	assert.NotSame(t, first, s.latest())
+}
+
 // The history is a ring: it forgets the oldest, and says so.
 func TestHistory(t *testing.T) {
 	r := filled(1, maxEvents+10)

@@ -139,6 +139,7 @@ func TestPageQuery(t *testing.T) {
 			"?q=orders+eu-1a":          {"orders-1"},
 			"?q=orders+10.1":           nil,
 			"?q=10.1":                  {"payments-1"},
+			"?q=down":                  {"payments-1"},
 			"?status=DOWN":             {"payments-1"},
 			"?status=STARTING":         nil,
 			"?status=nonsense":         {"orders-1", "orders-2", "payments-1"},

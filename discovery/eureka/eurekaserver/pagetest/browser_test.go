@@ -24,7 +24,7 @@ var screenshots = flag.String("screenshots", "", "a `folder` for pictures of the
 
 // deadline is for a browser that hangs: what is waited for comes within
 // seconds.
-const deadline = time.Minute
+const deadline = 2 * time.Minute
 
 // executable returns where the browser is. Without one the test is skipped,
 // but not where everything has to be tested.
