@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -144,11 +145,13 @@ func (c caller) status(method, path string, headers ...string) int {
 	return got.status
 }
 
-// cases are named for what they check.
-var cases = []struct {
+type conformanceCase struct {
 	name string
 	run  func(t *testing.T, c caller)
-}{
+}
+
+// cases are named for what they check.
+var cases = []conformanceCase{
 	{"01 lower case app", func(t *testing.T, c caller) {
 		got := c.do("POST", "/apps/c01", body("c01"), asJSON)
 		assert.Equal(t, 204, got.status)
@@ -656,7 +659,7 @@ func TestConformance(t *testing.T) {
 
 // conform runs the cases against a server, which may hold other applications.
 func conform(t *testing.T, target target) {
-	for _, c := range cases {
+	for _, c := range slices.Concat(cases, replicationCases) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, caller{target, t}) })
 	}
 }

@@ -25,8 +25,8 @@ type PageConfig struct {
 	Title string
 
 	// Operate puts buttons on the page that take instances out of service and
-	// back. They do what PUT and DELETE .../status of the protocol do, for
-	// everyone who can reach the page; browsers are kept from sending them on
+	// back. They do what PUT and DELETE .../status of the protocol do, for who
+	// may do that: see [WithAccess]. Browsers are kept from sending them on
 	// behalf of other sites. Behind a proxy this works if it passes on the
 	// Host that the browser has sent.
 	Operate bool
@@ -91,7 +91,7 @@ type page struct {
 	config      PageConfig
 	listening   chan struct{} // holds one element for each stream of events
 	crossOrigin *http.CrossOriginProtection
-	snapshots   snapshots
+	listings    listings
 }
 
 func newPage(s *Server, c PageConfig) *page {
@@ -106,13 +106,25 @@ func newPage(s *Server, c PageConfig) *page {
 		config:      c,
 		listening:   make(chan struct{}, max(c.Listeners, 0)),
 		crossOrigin: http.NewCrossOriginProtection(),
-		snapshots:   snapshots{registry: s.registry},
+		listings:    listings{registry: s.registry},
 	}
 }
 
-// mayOperate reports whether the sender of a request may change the registry.
-// Who may read the page at all is for [Server.ServeHTTP] to say.
-func (p *page) mayOperate(*http.Request) bool { return p.config.Operate }
+// operable returns of which applications the sender of a request, who may
+// read, may take instances out of service.
+func (p *page) operable(r *http.Request) func(app string) bool {
+	s := p.server
+	switch {
+	case !p.config.Operate:
+		return func(string) bool { return false }
+	case s.settings.access == nil:
+		return func(string) bool { return true }
+	}
+	caller, err := s.authenticate(r)
+	return func(app string) bool {
+		return err == nil && caller.Grant&Operate != 0 && caller.owns([]string{app})
+	}
+}
 
 // ServeHTTP answers what the protocol has no resource for.
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -139,8 +151,13 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		empty(w, http.StatusMethodNotAllowed)
 		return
 	}
-	protect(w.Header())
-	handle(w, r)
+	// The files of the page are no secret. A form names the application by
+	// which it is judged, and is judged where it is read.
+	public := isAsset || r.URL.Path == pageOperate
+	if public || p.server.authorize(w, r, Read, nil) {
+		protect(w.Header())
+		handle(w, r)
+	}
 }
 
 // protect tells browsers to run and load nothing but the page's own files,
@@ -166,7 +183,10 @@ func serveAsset(w http.ResponseWriter, r *http.Request, a asset) {
 
 // show: GET /
 func (p *page) show(w http.ResponseWriter, r *http.Request) {
-	p.render(w, r, p.view(p.facts(), readPageQuery(r.URL.Query()), p.mayOperate(r)))
+	if !p.server.mayList(w, r) {
+		return
+	}
+	p.render(w, r, p.view(p.facts(), readPageQuery(r.URL.Query()), p.operable(r)))
 }
 
 func (p *page) render(w http.ResponseWriter, r *http.Request, v *pageView) {

@@ -13,10 +13,11 @@ type facts struct {
 	Uptime   time.Duration
 	Waiting  int // clients that wait for a change
 
+	Gated    bool          // lists are held back until they have been copied from a peer
 	Renewals *renewalFacts // nil: heartbeats are not counted
 	Peers    []peerFacts
 	Changes  []event // the latest first
-	Registry *snapshot
+	Registry *listing
 }
 
 // renewalFacts say how many heartbeats come, and what the server makes of
@@ -29,6 +30,7 @@ type renewalFacts struct {
 	Protected bool
 	Since     time.Time // when the protection began
 	Why       string    // in words
+	Held      int       // leases that have run out and have not ended
 }
 
 // peerFacts say how the copy of the registry on another server is.
@@ -36,9 +38,9 @@ type peerFacts struct {
 	URL       string
 	Kind      string
 	OK        bool
-	Queue     int           // changes that it has not got yet
+	Queue     int           // instances of which it has not been told the news
 	Lag       time.Duration // age of the oldest of them
-	LastSync  time.Time     // zero: never
+	LastSync  time.Time     // when the registries were last compared; zero: never
 	LastError string
 }
 
@@ -46,14 +48,28 @@ type peerFacts struct {
 // server.
 func (p *page) facts() *facts {
 	s := p.server
-	snapshot := p.snapshots.latest()
-	return &facts{
+	listing := p.listings.latest()
+	f := &facts{
 		Title:    p.config.Title,
-		Revision: s.registry.tag(snapshot.rev),
+		Revision: s.registry.tag(listing.rev),
 		Now:      time.Now(),
 		Uptime:   time.Since(s.started),
-		Waiting:  len(s.waiting),
+		Waiting:  s.waiting.size(),
 		Changes:  s.registry.recentEvents(shownChanges),
-		Registry: snapshot,
+		Registry: listing,
+		Gated:    s.cluster.gateClosed(),
 	}
+	if g := s.registry.stats().Preservation; g.Rules != "off" {
+		f.Renewals = &renewalFacts{
+			LastMinute: g.Received, Expected: g.Expected, Threshold: g.Threshold,
+			Protected: g.Active, Since: g.Since, Why: g.Reason, Held: g.Held,
+		}
+	}
+	for _, peer := range s.Peers() {
+		f.Peers = append(f.Peers, peerFacts{
+			URL: peer.URL, Kind: string(peer.Kind), OK: peer.Reachable,
+			Queue: peer.Queue, Lag: peer.Lag, LastSync: peer.LastSync, LastError: peer.LastError,
+		})
+	}
+	return f
 }

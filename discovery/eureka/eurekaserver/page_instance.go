@@ -67,18 +67,18 @@ func (v instanceView) Entries() int { return len(v.Metadata) + v.Omitted }
 // For the script, which counts on from here, in seconds.
 
 // LeftSeconds returns what is left of the lease.
-func (v instanceView) LeftSeconds() string { return seconds(v.Left) }
+func (v instanceView) LeftSeconds() string { return inSeconds(v.Left) }
 
 // LeaseSeconds returns the length of the lease.
-func (v instanceView) LeaseSeconds() string { return seconds(v.Lease) }
+func (v instanceView) LeaseSeconds() string { return inSeconds(v.Lease) }
 
 // AgeSeconds returns how long ago the last heartbeat was.
-func (v instanceView) AgeSeconds() string { return seconds(v.Heartbeat) }
+func (v instanceView) AgeSeconds() string { return inSeconds(v.Heartbeat) }
 
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
+func inSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
 // maxOperableName is how long names may be that fit into a button.
-const maxOperableName = 1024
+const maxOperableName = 4096
 
 func (p *page) instanceView(in *wire.Instance, now time.Time, operate bool) instanceView {
 	k := key{in.App, in.ID()}
@@ -98,7 +98,7 @@ func (p *page) instanceView(in *wire.Instance, now time.Time, operate bool) inst
 		Running:    age(now, in.Lease.ServiceUp),
 		Links:      links(in),
 	}
-	v.Left = v.Lease - v.Heartbeat
+	v.Left = time.UnixMilli(in.Lease.LastRenewal).Add(v.Lease).Sub(now)
 	v.Metadata, v.Omitted = entries(in.Metadata)
 	if len(k.app)+len(k.id) <= maxOperableName {
 		v.Document = p.document(k)

@@ -21,16 +21,15 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "this form was sent by another site")
 		return
 	}
-	if !p.mayOperate(r) {
-		refuse(w, http.StatusForbidden, "not allowed")
-		return
-	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		refuse(w, http.StatusBadRequest, "this form cannot be read")
 		return
 	}
 	k := key{r.PostForm.Get("app"), r.PostForm.Get("id")}
+	if !p.server.authorize(w, r, Operate, []string{k.app}) {
+		return
+	}
 	var found bool
 	switch r.PostForm.Get("do") {
 	case "out":
@@ -45,7 +44,7 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no such instance any more")
 		return
 	}
-	p.snapshots.forget()
+	p.listings.forget()
 	// Parsed and written anew, so that the answer leads to the page and
 	// nowhere else.
 	back, _ := url.ParseQuery(strings.TrimPrefix(r.PostForm.Get("page"), "?"))
@@ -58,6 +57,7 @@ func (s *Server) takeOut(k key) bool {
 	if !s.registry.setOverride(k, wire.OutOfService, 0) {
 		return false
 	}
+	s.cluster.tell(k, newsStatus)
 	s.settings.logger.Info("status set", "app", k.app, "id", k.id, "status", wire.OutOfService)
 	return true
 }
@@ -76,6 +76,7 @@ func (s *Server) bringBack(k key) bool {
 	if !s.registry.removeOverride(k, status, 0) {
 		return false
 	}
+	s.cluster.tell(k, newsStatus)
 	s.settings.logger.Info("status override removed", "app", k.app, "id", k.id, "status", status)
 	return true
 }

@@ -1,6 +1,7 @@
 package eurekaserver_test
 
 import (
+	"encoding/base64"
 	"net/url"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
 
 	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -143,4 +145,40 @@ func TestOperateIsOffUnlessAllowed(t *testing.T) {
 		assert.Equal(t, 404, c.send("app=APP&id=i1&do=out", "Sec-Fetch-Site: same-origin").status)
 		assert.Equal(t, wire.Up, c.instance("APP", "i1").Status)
 	})
+}
+
+// Who has no right to read sees nothing, and who has none to operate has no
+// buttons and may send no forms.
+func TestPageAccess(t *testing.T) {
+	users := eurekaserver.BasicAuth(
+		eurekaserver.User{Caller: eurekaserver.Caller{Name: "writer", Grant: eurekaserver.Write}, Password: "w"},
+		eurekaserver.User{Caller: eurekaserver.Caller{Name: "reader", Grant: eurekaserver.Read}, Password: "r"},
+		eurekaserver.User{Caller: eurekaserver.Caller{Name: "owner", Grant: eurekaserver.Read | eurekaserver.Operate, Apps: []string{"mine"}}, Password: "o"},
+	)
+	as := func(name string) string {
+		return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+name[:1]))
+	}
+	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
+		for _, app := range []string{"MINE", "OTHER"} {
+			require.Equal(t, 204, c.do("POST", "/apps/"+app, body(app), asJSON, as("writer")).status)
+		}
+		for _, path := range []string{"/", "/page/events"} {
+			got := c.atRoot("GET", path, "")
+			assert.Equal(t, 401, got.status)
+			assert.Contains(t, got.header.Get("WWW-Authenticate"), "Basic")
+			assert.Equal(t, 403, c.atRoot("GET", path, "", as("writer")).status)
+		}
+		assert.Equal(t, 200, c.atRoot("GET", "/page/style.css", "").status)
+		for name, buttons := range map[string]int{"reader": 0, "owner": 1} {
+			doc, err := html.Parse(strings.NewReader(c.atRoot("GET", "/", "", as(name)).body))
+			require.NoError(t, err)
+			assert.Len(t, rows(doc), 2)
+			assert.Len(t, all(doc, "form", "method", "post"), buttons, name)
+		}
+		assert.Equal(t, 401, c.send("app=MINE&id=i1&do=out").status)
+		assert.Equal(t, 403, c.send("app=MINE&id=i1&do=out", as("reader")).status)
+		assert.Equal(t, 403, c.send("app=OTHER&id=i1&do=out", as("owner")).status)
+		assert.Equal(t, 403, c.send("app=MINE&id=i1&do=out", as("owner"), "Sec-Fetch-Site: cross-site").status)
+		assert.Equal(t, 303, c.send("app=MINE&id=i1&do=out", as("owner")).status)
+	}, eurekaserver.WithAccess(users), eurekaserver.WithPage(eurekaserver.PageConfig{Operate: true}))
 }

@@ -22,14 +22,15 @@ const (
 	maxShownText   = 300 // bytes of what an instance says of itself
 )
 
-// statuses are the ones that there are, in the order in which they are shown.
-var statuses = []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown}
+// shownStatuses are the ones that there are, in the order in which they are shown.
+var shownStatuses = []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown}
 
 // A pageView is what the template writes.
 type pageView struct {
 	*facts
 	Query    pageQuery
-	Operate  bool
+	Operate  bool // there are buttons
+	operable func(app string) bool
 	Statuses []statusView
 	Apps     []appView
 	Total    int // instances, all
@@ -63,12 +64,13 @@ type appView struct {
 // Hidden returns how many instances are left out.
 func (a appView) Hidden() int { return a.Total - len(a.Instances) }
 
-func (p *page) view(f *facts, q pageQuery, operate bool) *pageView {
+func (p *page) view(f *facts, q pageQuery, operable func(app string) bool) *pageView {
 	chosen, found := q.choose(f.Registry.Apps)
 	v := &pageView{
 		facts:    f,
 		Query:    q,
-		Operate:  operate,
+		Operate:  p.config.Operate,
+		operable: operable,
 		Statuses: f.statuses(q),
 		Total:    f.Registry.size,
 		Found:    found,
@@ -118,7 +120,7 @@ func (v *pageView) slice(total, size int) (from, to int) {
 
 func (f *facts) statuses(q pageQuery) []statusView {
 	var all []statusView
-	for _, status := range statuses {
+	for _, status := range shownStatuses {
 		if n := f.Registry.counts[status]; n > 0 || status == q.Status {
 			s := statusView{Name: status, Class: statusClass(status), Count: n, Link: q.withStatus(status).Link(), Selected: status == q.Status}
 			if s.Selected {
@@ -130,7 +132,7 @@ func (f *facts) statuses(q pageQuery) []statusView {
 	return all
 }
 
-func (p *page) appView(app application, shown []*wire.Instance, v *pageView) appView {
+func (p *page) appView(app listedApp, shown []*wire.Instance, v *pageView) appView {
 	a := appView{
 		DOM:   domID("a", app.name),
 		Name:  clip(app.name, maxShownText),
@@ -145,14 +147,15 @@ func (p *page) appView(app application, shown []*wire.Instance, v *pageView) app
 			zones[z]++
 		}
 	}
-	for _, status := range statuses {
+	for _, status := range shownStatuses {
 		if n := counts[status]; n > 0 {
 			a.Statuses = append(a.Statuses, statusView{Name: status, Class: statusClass(status), Count: n})
 		}
 	}
 	a.Zones = listZones(zones)
+	operable := v.operable(app.name)
 	for _, in := range shown {
-		a.Instances = append(a.Instances, p.instanceView(in, v.Now, v.Operate))
+		a.Instances = append(a.Instances, p.instanceView(in, v.Now, operable))
 	}
 	return a
 }

@@ -17,9 +17,9 @@ var resources = []struct {
 	pattern []string
 	methods map[string]route
 }{
-	{[]string{"apps"}, map[string]route{http.MethodGet: (*Server).getApps}},
-	{[]string{"apps", "delta"}, map[string]route{http.MethodGet: (*Server).getDelta}},
-	{[]string{"apps", "*"}, map[string]route{http.MethodGet: (*Server).getApp, http.MethodPost: (*Server).register}},
+	{[]string{"apps"}, map[string]route{http.MethodGet: gated((*Server).getApps)}},
+	{[]string{"apps", "delta"}, map[string]route{http.MethodGet: gated((*Server).getDelta)}},
+	{[]string{"apps", "*"}, map[string]route{http.MethodGet: gated((*Server).getApp), http.MethodPost: (*Server).register}},
 	{[]string{"apps", "*", "*"}, map[string]route{
 		http.MethodGet:    (*Server).getInstance,
 		http.MethodPut:    (*Server).heartbeat,
@@ -31,43 +31,25 @@ var resources = []struct {
 	}},
 	{[]string{"apps", "*", "*", "metadata"}, map[string]route{http.MethodPut: (*Server).putMetadata}},
 	{[]string{"instances", "*"}, map[string]route{http.MethodGet: (*Server).getAnywhere}},
-	{[]string{"vips", "*"}, map[string]route{http.MethodGet: (*Server).getVIP}},
-	{[]string{"svips", "*"}, map[string]route{http.MethodGet: (*Server).getSecureVIP}},
+	{[]string{"vips", "*"}, map[string]route{http.MethodGet: gated((*Server).getVIP)}},
+	{[]string{"svips", "*"}, map[string]route{http.MethodGet: gated((*Server).getSecureVIP)}},
+	{[]string{"peerreplication", "batch"}, map[string]route{http.MethodPost: (*Server).batch}},
+	{[]string{"peerreplication", "digest"}, map[string]route{http.MethodPost: (*Server).digest}},
+	{[]string{"peerreplication", "fetch"}, map[string]route{http.MethodPost: (*Server).fetch}},
 	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
 }
 
-// ServeHTTP serves the registry's resources below the prefix, the page at "/",
-// and 404 for any other path. It never redirects but after a button of the
-// page.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.closed() {
-		empty(w, http.StatusServiceUnavailable)
-		return
-	}
-	segments, ok := s.resource(r.URL)
-	if !ok {
-		s.page.ServeHTTP(w, r)
-		return
-	}
-	for _, res := range resources {
-		args, ok := match(res.pattern, segments)
-		if !ok {
-			continue
+// find returns which of the resources a URL names, and its arguments. The
+// index is -1 if it is none.
+func (s *Server) find(u *url.URL) (resource int, args []string) {
+	if segments, ok := s.resource(u); ok {
+		for i := range resources {
+			if args, ok := match(resources[i].pattern, segments); ok {
+				return i, args
+			}
 		}
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet // net/http leaves the body out
-		}
-		handle := res.methods[method]
-		if handle == nil {
-			w.Header().Set("Allow", allowed(res.methods))
-			empty(w, http.StatusMethodNotAllowed)
-			return
-		}
-		handle(s, w, r, args)
-		return
 	}
-	s.page.ServeHTTP(w, r)
+	return -1, nil
 }
 
 // resource returns the segments of a path below the prefix and the version,

@@ -42,8 +42,9 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 			Uptime:    time.Since(s.started).Round(time.Second).String(),
 			Instances: strconv.Itoa(s.registry.size()),
 			Revision:  s.registry.tag(rev),
-			Waiting:   strconv.Itoa(len(s.waiting)),
+			Waiting:   strconv.Itoa(s.waiting.size()),
 		},
+		Peers:   s.peerStats(),
 		Healthy: true,
 	}
 	respondWith(w, r, accepted, func(f wire.Format) ([]byte, error) {
@@ -52,4 +53,18 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 		}
 		return json.Marshal(info)
 	})
+}
+
+// peerStats lists the peers as the protocol does, separated by commas.
+func (s *Server) peerStats() peerStats {
+	var out peerStats
+	for _, p := range s.Peers() {
+		out.Registered += p.URL + ","
+		if p.Reachable {
+			out.Available += p.URL + ","
+		} else {
+			out.Unavailable += p.URL + ","
+		}
+	}
+	return out
 }
