@@ -96,7 +96,7 @@ func (p *page) view(f *facts, q pageQuery, operable func(app string) bool) *page
 	for _, app := range chosen[from:to] {
 		n := min(len(app.instances), shownPerApp, room)
 		room -= n
-		v.Apps = append(v.Apps, p.appView(app, app.instances[:n], v))
+		v.Apps = append(v.Apps, p.appView(app, best(app.instances, n), v))
 	}
 	return v
 }
