@@ -16,7 +16,7 @@ type facts struct {
 	Renewals *renewalFacts // nil: heartbeats are not counted
 	Peers    []peerFacts
 	Changes  []event // the latest first
-	Registry *snapshot
+	Registry *listing
 }
 
 // renewalFacts say how many heartbeats come, and what the server makes of
@@ -46,14 +46,14 @@ type peerFacts struct {
 // server.
 func (p *page) facts() *facts {
 	s := p.server
-	snapshot := p.snapshots.latest()
+	listing := p.listings.latest()
 	return &facts{
 		Title:    p.config.Title,
-		Revision: s.registry.tag(snapshot.rev),
+		Revision: s.registry.tag(listing.rev),
 		Now:      time.Now(),
 		Uptime:   time.Since(s.started),
 		Waiting:  len(s.waiting),
 		Changes:  s.registry.recentEvents(shownChanges),
-		Registry: snapshot,
+		Registry: listing,
 	}
 }

@@ -67,15 +67,15 @@ func (v instanceView) Entries() int { return len(v.Metadata) + v.Omitted }
 // For the script, which counts on from here, in seconds.
 
 // LeftSeconds returns what is left of the lease.
-func (v instanceView) LeftSeconds() string { return seconds(v.Left) }
+func (v instanceView) LeftSeconds() string { return inSeconds(v.Left) }
 
 // LeaseSeconds returns the length of the lease.
-func (v instanceView) LeaseSeconds() string { return seconds(v.Lease) }
+func (v instanceView) LeaseSeconds() string { return inSeconds(v.Lease) }
 
 // AgeSeconds returns how long ago the last heartbeat was.
-func (v instanceView) AgeSeconds() string { return seconds(v.Heartbeat) }
+func (v instanceView) AgeSeconds() string { return inSeconds(v.Heartbeat) }
 
-func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
+func inSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
 // maxOperableName is how long names may be that fit into a button.
 const maxOperableName = 1024

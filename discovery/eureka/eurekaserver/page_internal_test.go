@@ -28,7 +28,7 @@ func written(t *testing.T, f *facts, q pageQuery) string {
 // What is not known has no section; what is known has one.
 func TestFactsOfPeersAndProtection(t *testing.T) {
 	now := time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
-	f := &facts{Title: "Test", Now: now, Registry: new(registry).snapshot()}
+	f := &facts{Title: "Test", Now: now, Registry: new(registry).listing()}
 	text := written(t, f, pageQuery{Page: 1})
 	for _, unwanted := range []string{"Peers", "Self-preservation", "Heartbeats"} {
 		assert.NotContains(t, text, unwanted)
@@ -88,7 +88,7 @@ func TestPageOfALargeRegistry(t *testing.T) {
 		{100, 100, pageQuery{Text: "app7 build=99", Page: 1}, 11, 11},
 	} {
 		r := filled(c.apps, c.each)
-		text := written(t, &facts{Registry: r.snapshot(), Now: time.Now(), Changes: r.recentEvents(shownChanges)}, c.query)
+		text := written(t, &facts{Registry: r.listing(), Now: time.Now(), Changes: r.recentEvents(shownChanges)}, c.query)
 		r.close()
 		assert.Equal(t, c.rows, strings.Count(text, `<tr role="row" id=`), "%+v", c)
 		assert.Equal(t, c.of, strings.Count(text, `<details class="application"`), "%+v", c)
@@ -96,11 +96,11 @@ func TestPageOfALargeRegistry(t *testing.T) {
 	}
 }
 
-func TestSnapshotOrder(t *testing.T) {
+func TestListingOrder(t *testing.T) {
 	r := filled(2, 3)
 	defer r.close()
 	r.setOverride(key{"APP1", "i2"}, wire.OutOfService, 0)
-	s := r.snapshot()
+	s := r.listing()
 	assert.Equal(t, 6, s.size)
 	require.Len(t, s.Apps, 2)
 	var ids []string
@@ -112,10 +112,10 @@ func TestSnapshotOrder(t *testing.T) {
 
 // A registry that takes long to copy is not copied for everyone who looks, but
 // for those who have changed it.
-func TestSnapshotsAreShared(t *testing.T) {
+func TestListingsAreShared(t *testing.T) {
 	r := filled(1, 1)
 	defer r.close()
-	s := snapshots{registry: r}
+	s := listings{registry: r}
 	first := s.latest()
 	s.took = time.Hour
 	assert.Same(t, first, s.latest())
@@ -190,13 +190,13 @@ func BenchmarkPage(b *testing.B) {
 	defer r.close()
 	s := New(WithPage(PageConfig{Operate: true}))
 	defer s.Close()
-	b.Run("snapshot", func(b *testing.B) {
+	b.Run("listing", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			r.snapshot()
+			r.listing()
 		}
 	})
-	f := &facts{Registry: r.snapshot(), Now: time.Now(), Changes: r.recentEvents(shownChanges)}
+	f := &facts{Registry: r.listing(), Now: time.Now(), Changes: r.recentEvents(shownChanges)}
 	for name, text := range map[string]string{"overview": "", "search": "app7 build=9"} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

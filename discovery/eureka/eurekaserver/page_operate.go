@@ -45,7 +45,7 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no such instance any more")
 		return
 	}
-	p.snapshots.forget()
+	p.listings.forget()
 	// Parsed and written anew, so that the answer leads to the page and
 	// nowhere else.
 	back, _ := url.ParseQuery(strings.TrimPrefix(r.PostForm.Get("page"), "?"))

@@ -77,7 +77,7 @@ func (q pageQuery) Filters() bool { return q.Text != "" || q.Status != "" }
 
 // choose returns the applications that the query is about, each with those of
 // its instances that it is about, and how many these are.
-func (q pageQuery) choose(apps []application) (chosen []application, instances int) {
+func (q pageQuery) choose(apps []listedApp) (chosen []listedApp, instances int) {
 	words := strings.Fields(strings.ToLower(q.Text))
 	words = words[:min(len(words), maxQueryWords)]
 	for _, app := range apps {

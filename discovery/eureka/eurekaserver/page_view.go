@@ -22,8 +22,8 @@ const (
 	maxShownText   = 300 // bytes of what an instance says of itself
 )
 
-// statuses are the ones that there are, in the order in which they are shown.
-var statuses = []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown}
+// shownStatuses are the ones that there are, in the order in which they are shown.
+var shownStatuses = []wire.Status{wire.Up, wire.Starting, wire.OutOfService, wire.Down, wire.Unknown}
 
 // A pageView is what the template writes.
 type pageView struct {
@@ -118,7 +118,7 @@ func (v *pageView) slice(total, size int) (from, to int) {
 
 func (f *facts) statuses(q pageQuery) []statusView {
 	var all []statusView
-	for _, status := range statuses {
+	for _, status := range shownStatuses {
 		if n := f.Registry.counts[status]; n > 0 || status == q.Status {
 			s := statusView{Name: status, Class: statusClass(status), Count: n, Link: q.withStatus(status).Link(), Selected: status == q.Status}
 			if s.Selected {
@@ -130,7 +130,7 @@ func (f *facts) statuses(q pageQuery) []statusView {
 	return all
 }
 
-func (p *page) appView(app application, shown []*wire.Instance, v *pageView) appView {
+func (p *page) appView(app listedApp, shown []*wire.Instance, v *pageView) appView {
 	a := appView{
 		DOM:   domID("a", app.name),
 		Name:  clip(app.name, maxShownText),
@@ -145,7 +145,7 @@ func (p *page) appView(app application, shown []*wire.Instance, v *pageView) app
 			zones[z]++
 		}
 	}
-	for _, status := range statuses {
+	for _, status := range shownStatuses {
 		if n := counts[status]; n > 0 {
 			a.Statuses = append(a.Statuses, statusView{Name: status, Class: statusClass(status), Count: n})
 		}

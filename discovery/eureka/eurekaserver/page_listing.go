@@ -10,23 +10,23 @@ import (
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
-// A snapshot is the registry at one time, with the heartbeats up to then. It
+// A listing is the registry at one time, with the heartbeats up to then. It
 // is immutable.
-type snapshot struct {
+type listing struct {
 	rev    uint64
 	size   int
 	counts map[wire.Status]int
-	Apps   []application // by name
+	Apps   []listedApp // by name
 }
 
-// An application is its instances: those that are not up first, then by id.
-type application struct {
+// A listedApp is the instances of an application: those that are not up first, then by id.
+type listedApp struct {
 	name      string
 	instances []*wire.Instance
 }
 
-// snapshot copies the registry. Under the lock it does no more than that.
-func (r *registry) snapshot() *snapshot {
+// listing copies the registry. Under the lock it does no more than that.
+func (r *registry) listing() *listing {
 	r.mu.Lock()
 	all := make([]wire.Instance, 0, len(r.expiry))
 	for _, leases := range r.apps {
@@ -34,7 +34,7 @@ func (r *registry) snapshot() *snapshot {
 			all = append(all, l.published())
 		}
 	}
-	s := &snapshot{rev: r.rev, size: len(all), counts: maps.Clone(r.counts)}
+	s := &listing{rev: r.rev, size: len(all), counts: maps.Clone(r.counts)}
 	r.mu.Unlock()
 
 	byName := make(map[string][]*wire.Instance)
@@ -45,9 +45,9 @@ func (r *registry) snapshot() *snapshot {
 		slices.SortFunc(instances, func(a, b *wire.Instance) int {
 			return cmp.Or(rank(a.Status)-rank(b.Status), cmp.Compare(a.ID(), b.ID()))
 		})
-		s.Apps = append(s.Apps, application{name: name, instances: instances})
+		s.Apps = append(s.Apps, listedApp{name: name, instances: instances})
 	}
-	slices.SortFunc(s.Apps, func(a, b application) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(s.Apps, func(a, b listedApp) int { return cmp.Compare(a.name, b.name) })
 	return s
 }
 
@@ -58,33 +58,33 @@ func rank(status wire.Status) int {
 	return 0
 }
 
-// snapshots makes snapshots for all who look at the page. A large registry is
+// listings makes listings for all who look at the page. A large registry is
 // copied at most a tenth of the time, however many look; a small one is always
 // shown as it is.
-type snapshots struct {
+type listings struct {
 	registry *registry
 
 	mu   sync.Mutex // guards what follows; never held together with the registry's but by latest
-	last *snapshot
+	last *listing
 	at   time.Time     // when last was made
 	took time.Duration // how long that took
 }
 
-func (s *snapshots) latest() *snapshot {
+func (s *listings) latest() *listing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begin := time.Now()
 	if s.last == nil || begin.Sub(s.at) >= 10*s.took {
-		s.last = s.registry.snapshot()
+		s.last = s.registry.listing()
 		s.at = time.Now()
 		s.took = s.at.Sub(begin)
 	}
 	return s.last
 }
 
-// forget makes the next snapshot a new one, for somebody who has changed
+// forget makes the next listing a new one, for somebody who has changed
 // something and wants to see it.
-func (s *snapshots) forget() {
+func (s *listings) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = nil
