@@ -93,9 +93,8 @@
 // people in by one should make it SameSite=Lax or Strict.
 //
 // Large registries are shown in parts: up to 200 applications a page, of each
-// the first 10 instances, those that are not up before the others, and up to
-// 200 instances in all. An application by itself is shown 200 instances a
-// page.
+// 10 instances, rather those that are not up than others, and up to 200
+// instances in all. An application by itself is shown 200 instances a page.
 //
 // page/events streams changes as server-sent events to programs as well:
 //

@@ -97,17 +97,20 @@ func TestPageOfALargeRegistry(t *testing.T) {
 }
 
 func TestListingOrder(t *testing.T) {
-	r := filled(2, 3)
+	r := filled(2, 5)
 	defer r.close()
-	r.setOverride(key{"APP1", "i2"}, wire.OutOfService, 0)
+	r.setOverride(key{"APP1", "i3"}, wire.OutOfService, 0)
+	r.setOverride(key{"APP1", "i4"}, wire.OutOfService, 0)
 	s := r.listing()
-	assert.Equal(t, 6, s.size)
+	assert.Equal(t, 10, s.size)
 	require.Len(t, s.Apps, 2)
-	var ids []string
-	for _, in := range s.Apps[1].instances {
-		ids = append(ids, in.ID())
+	for n, want := range []string{"", "i3", "i3 i4", "i0 i3 i4", "i0 i1 i3 i4", "i0 i1 i2 i3 i4", "i0 i1 i2 i3 i4"} {
+		var ids []string
+		for _, in := range best(s.Apps[1].instances, n) {
+			ids = append(ids, in.ID())
+		}
+		assert.Equal(t, want, strings.Join(ids, " "), "those that are not up are not left out")
 	}
-	assert.Equal(t, []string{"i2", "i0", "i1"}, ids, "those that are not up come first")
 }
 
 // A registry that takes long to copy is not copied for everyone who looks, but

@@ -19,7 +19,7 @@ type listing struct {
 	Apps   []listedApp // by name
 }
 
-// A listedApp is the instances of an application: those that are not up first, then by id.
+// A listedApp is the instances of an application, by id.
 type listedApp struct {
 	name      string
 	instances []*wire.Instance
@@ -43,7 +43,7 @@ func (r *registry) listing() *listing {
 	}
 	for name, instances := range byName {
 		slices.SortFunc(instances, func(a, b *wire.Instance) int {
-			return cmp.Or(rank(a.Status)-rank(b.Status), cmp.Compare(a.ID(), b.ID()))
+			return cmp.Compare(a.ID(), b.ID())
 		})
 		s.Apps = append(s.Apps, listedApp{name: name, instances: instances})
 	}
@@ -51,11 +51,33 @@ func (r *registry) listing() *listing {
 	return s
 }
 
-func rank(status wire.Status) int {
-	if status == wire.Up {
-		return 1
+// best returns n of the instances, in the same order: those that are not up
+// rather than others, as that is what people look for. They are not put first,
+// since a row that jumps when it is taken out of service leaves another one
+// under the mouse.
+func best(instances []*wire.Instance, n int) []*wire.Instance {
+	if len(instances) <= n {
+		return instances
 	}
-	return 0
+	room := n
+	for _, in := range instances {
+		if in.Status != wire.Up && room > 0 {
+			room--
+		}
+	}
+	down := n - room
+	var chosen []*wire.Instance
+	for _, in := range instances {
+		left := &room
+		if in.Status != wire.Up {
+			left = &down
+		}
+		if *left > 0 {
+			*left--
+			chosen = append(chosen, in)
+		}
+	}
+	return chosen
 }
 
 // listings makes listings for all who look at the page. A large registry is

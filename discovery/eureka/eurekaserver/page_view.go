@@ -94,7 +94,7 @@ func (p *page) view(f *facts, q pageQuery, operate bool) *pageView {
 	for _, app := range chosen[from:to] {
 		n := min(len(app.instances), shownPerApp, room)
 		room -= n
-		v.Apps = append(v.Apps, p.appView(app, app.instances[:n], v))
+		v.Apps = append(v.Apps, p.appView(app, best(app.instances, n), v))
 	}
 	return v
 }

@@ -255,6 +255,7 @@ search.addEventListener("input", () => {
 live.addEventListener("submit", (e) => {
   if (!e.target.matches("form[data-operate]")) return;
   e.preventDefault();
+  if (sending) return;
   const body = new URLSearchParams(new FormData(e.target, e.submitter));
   reload(new Request(e.target.action, { method: "POST", body }));
 });
