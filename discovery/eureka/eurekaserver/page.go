@@ -91,7 +91,7 @@ type page struct {
 	config      PageConfig
 	listening   chan struct{} // holds one element for each stream of events
 	crossOrigin *http.CrossOriginProtection
-	listings   listings
+	listings    listings
 }
 
 func newPage(s *Server, c PageConfig) *page {
@@ -106,7 +106,7 @@ func newPage(s *Server, c PageConfig) *page {
 		config:      c,
 		listening:   make(chan struct{}, max(c.Listeners, 0)),
 		crossOrigin: http.NewCrossOriginProtection(),
-		listings:   listings{registry: s.registry},
+		listings:    listings{registry: s.registry},
 	}
 }
 
