@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,10 +65,9 @@ func TestPeerOutOfReach(t *testing.T) {
 		start := time.Now()
 		f.part([]string{"a"}, []string{"b"})
 		require.Equal(t, 204, f.do("a", "POST", "/apps/APP"))
-		time.Sleep(25 * time.Millisecond)
-		synctest.Wait()
+		rest(25 * time.Millisecond)
 		for range 20 {
-			time.Sleep(time.Second)
+			rest(time.Second)
 			f.do("a", "PUT", "/apps/APP/i1")
 		}
 		p := f.members["a"].Peers()[0]
@@ -80,8 +81,7 @@ func TestPeerOutOfReach(t *testing.T) {
 		assert.Contains(t, w.Body.String(), `"applicationStats":{"registered-replicas":"http://b:8761/eureka,","available-replicas":"","unavailable-replicas":"http://b:8761/eureka,"}`)
 
 		f.heal()
-		time.Sleep(5 * time.Second) // the longest pause
-		synctest.Wait()
+		rest(5 * time.Second) // the longest pause
 		assert.Len(t, f.agree(), 1)
 		p = f.members["a"].Peers()[0]
 		assert.True(t, p.Reachable)
@@ -103,17 +103,16 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 		assert.Len(t, f.seen("b"), 1)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		answer := true
+		var silent atomic.Bool
 		s := alone(func(w http.ResponseWriter, r *http.Request) {
-			if !answer {
+			if silent.Load() {
 				<-r.Context().Done()
 			}
 			batchOf(t, w, r)
 		}, eurekaserver.PeersConfig{})
 		s.Start()
-		time.Sleep(time.Second)
-		synctest.Wait()
-		answer = false
+		rest(time.Second)
+		silent.Store(true)
 		serve(t.Context(), s, "POST", "/apps/APP", body("APP"))
 		start := time.Now()
 		s.Close()
@@ -139,12 +138,11 @@ func TestPeerThatRefusesAnInstance(t *testing.T) {
 		}, eurekaserver.PeersConfig{})
 		defer s.Close()
 		s.Start()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		for _, id := range []string{"a", "b", "c", "poison", "d", "e", "f"} {
 			serve(t.Context(), s, "POST", "/apps/APP", body("APP", edit{"instanceId": id}))
 		}
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		rest(10 * time.Second)
 		assert.Equal(t, map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "f": true}, arrived)
 		assert.Zero(t, s.Peers()[0].Queue)
 	})
@@ -165,7 +163,7 @@ func TestPauses(t *testing.T) {
 				w.WriteHeader(code)
 			}, eurekaserver.PeersConfig{})
 			s.Start()
-			time.Sleep(3500 * time.Millisecond)
+			rest(3500 * time.Millisecond)
 			s.Close()
 			assert.Equal(t, want, asked)
 		})
@@ -174,15 +172,27 @@ func TestPauses(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards the next three
 		var urls []string
 		var problem error
 		asked := make(map[string]int)
 		s := alone(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
 			asked[r.URL.Host]++
+			mu.Unlock()
 			batchOf(t, w, r)
 		}, eurekaserver.PeersConfig{
-			Lookup: func(context.Context) ([]string, error) { return urls, problem },
+			Lookup: func(context.Context) ([]string, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				return urls, problem
+			},
 		})
+		find := func(err error, found ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			urls, problem = found, err
+		}
 		defer s.Close()
 		peers := func() (hosts []string) {
 			for _, p := range s.Peers() {
@@ -191,23 +201,25 @@ func TestLookup(t *testing.T) {
 			return hosts
 		}
 		s.Start()
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 		assert.Empty(t, peers())
-		urls = []string{"http://x/eureka", "http://user:secret@y/eureka/", "ftp://user:secret@z"}
-		time.Sleep(21 * time.Second)
+		find(nil, "http://x/eureka", "http://user:secret@y/eureka/", "ftp://user:secret@z")
+		rest(21 * time.Second)
 		assert.Equal(t, []string{"ftp://…", "http://x/eureka", "http://y/eureka"}, redacted(peers()))
-		urls, problem = []string{"http://x/eureka"}, errors.New("no answer")
-		time.Sleep(30 * time.Second)
+		find(errors.New("no answer"), "http://x/eureka")
+		rest(30 * time.Second)
 		assert.Len(t, peers(), 3)
-		problem = nil
-		time.Sleep(30 * time.Second)
+		find(nil, "http://x/eureka")
+		rest(30 * time.Second)
 		assert.Equal(t, []string{"http://x/eureka"}, peers())
-		urls = nil
-		time.Sleep(30 * time.Second)
+		find(nil)
+		rest(30 * time.Second)
 		assert.Equal(t, []string{"http://x/eureka"}, peers())
+		mu.Lock()
 		clear(asked)
+		mu.Unlock()
 		serve(t.Context(), s, "POST", "/apps/APP", body("APP"))
-		time.Sleep(time.Second)
+		rest(time.Second)
 		assert.Equal(t, map[string]int{"x": 1}, asked)
 	})
 }
@@ -232,7 +244,7 @@ func TestPeerCredentials(t *testing.T) {
 			http.Redirect(w, r, "http://elsewhere/", http.StatusFound)
 		}, eurekaserver.PeersConfig{URLs: []string{"http://user:secret%40@peer", "http://user:sec#ret@peer"}}, eurekaserver.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		s.Start()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		peers := s.Peers()
 		s.Close()
 		require.Len(t, peers, 2)
@@ -259,7 +271,7 @@ func TestGateWithPeersOfOtherKinds(t *testing.T) {
 		}, eurekaserver.PeersConfig{URLs: []string{"http://x/eureka", "http://y/eureka"}, GateTime: time.Minute})
 		defer s.Close()
 		s.Start()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		assert.Equal(t, 200, serve(t.Context(), s, "GET", "/apps", "").Code, "both have been asked, and know nothing")
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -267,7 +279,7 @@ func TestGateWithPeersOfOtherKinds(t *testing.T) {
 		s = alone(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r) }, eurekaserver.PeersConfig{GateTime: time.Minute})
 		defer s.Close()
 		s.Start()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		assert.Equal(t, 200, serve(t.Context(), s, "GET", "/apps", "").Code, "itself")
 		assert.Empty(t, s.Peers())
 	})

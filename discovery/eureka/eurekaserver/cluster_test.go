@@ -139,11 +139,14 @@ func (f *fleet) agree() map[string]wire.Instance {
 	return first
 }
 
-// settle lets what has been written arrive everywhere, where nothing is lost.
-func (f *fleet) settle() {
-	time.Sleep(300 * time.Millisecond)
+// rest waits until all is quiet after some time.
+func rest(d time.Duration) {
+	time.Sleep(d)
 	synctest.Wait()
 }
+
+// settle lets what has been written arrive everywhere, where nothing is lost.
+func (f *fleet) settle() { rest(300 * time.Millisecond) }
 
 // faults say what happens to requests between servers.
 type faults struct {

@@ -1,7 +1,6 @@
 package eurekaserver
 
 import (
-	"hash/fnv"
 	"math/bits"
 	"strconv"
 	"time"
@@ -28,32 +27,40 @@ func (r *registry) names() []string {
 func (r *registry) digests() map[string]string {
 	out := make(map[string]string)
 	for _, name := range r.names() {
-		if sum := digest(r.summaries(name)); sum != "" {
-			out[name] = sum
+		var sum uint64 // so that the order makes no difference
+		var text []byte
+		r.each(name, func(id string, known *replica) {
+			text = known.appendSummary(append(append(text[:0], id...), 0))
+			sum += hash(text)
+		})
+		if sum != 0 {
+			out[name] = strconv.FormatUint(sum, 36)
 		}
 	}
 	return out
 }
 
-func digest(summaries map[string]string) string {
-	if len(summaries) == 0 {
-		return ""
+// hash is FNV-1a, mixed: sums of what it returns do not cancel each other out
+// when the texts are alike.
+func hash(text []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, b := range text {
+		h = (h ^ uint64(b)) * 1099511628211
 	}
-	var sum uint64
-	for id, summary := range summaries {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(id))
-		_, _ = h.Write([]byte{0})
-		_, _ = h.Write([]byte(summary))
-		hi, lo := bits.Mul64(h.Sum64(), 0x9e3779b97f4a7c15) // a sum of plain hashes hides differences
-		sum += hi ^ lo
-	}
-	return strconv.FormatUint(sum, 36)
+	hi, lo := bits.Mul64(h, 0x9e3779b97f4a7c15)
+	return hi ^ lo
 }
 
-// summaries returns the summaries of the instances of an application by id,
-// and of those that were canceled.
+// summaries returns the summaries of the instances of an application by id.
 func (r *registry) summaries(app string) map[string]string {
+	out := make(map[string]string)
+	r.each(app, func(id string, known *replica) { out[id] = known.summary() })
+	return out
+}
+
+// each calls f under the lock for each instance of an application whose lease
+// has not run out, and each that was canceled.
+func (r *registry) each(app string, f func(id string, known *replica)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -61,19 +68,20 @@ func (r *registry) summaries(app string) map[string]string {
 	if a := r.apps[app]; a != nil {
 		leases = a.leases
 	}
-	out := make(map[string]string, len(leases))
+	var known replica
 	for id, l := range leases {
 		if l.expires().After(now) {
-			out[id] = (&replica{versions: l.versions, info: l.info, living: true}).summary()
+			known.living, known.versions, known.info.LastDirty = true, l.versions, l.info.LastDirty
+			f(id, &known)
 		}
 	}
+	known = replica{}
 	for id, e := range r.graves.byApp[app] {
-		t := e.Value.(*tombstone)
-		if leases[id] == nil && !t.evicted() && now.Before(t.until) {
-			out[id] = (&replica{versions: t.versions}).summary()
+		if t := e.Value.(*tombstone); leases[id] == nil && !t.evicted() && now.Before(t.until) {
+			known.versions = t.versions
+			f(id, &known)
 		}
 	}
-	return out
 }
 
 // keys returns the instances of which something is known.

@@ -2,7 +2,6 @@ package eurekaserver_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -117,8 +116,32 @@ func TestStartsAcrossKinds(t *testing.T) {
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i1"))
 		require.Equal(t, 200, f.do("ours", "PUT", "/apps/APP/i2"))
 		f.start(foreign)
-		time.Sleep(6 * time.Second)
-		synctest.Wait()
+		rest(6 * time.Second)
 		assert.Equal(t, before, f.agree())
+	})
+}
+
+// What a server of another kind says late does not bring back what is gone,
+// but what it learns anew does.
+func TestStragglersOfAnotherKind(t *testing.T) {
+	bubbleMixed(t, func(t *testing.T, f *fleet) {
+		send := func(dirty int64) int {
+			w := serve(t.Context(), f.members["ours"].Server, "POST", "/peerreplication/batch",
+				`{"replicationList":[`+item("Register", "APP", "i1", dirty, "", edit{"lastDirtyTimestamp": dirty})+`]}`)
+			list, err := wire.UnmarshalResults(w.Body.Bytes())
+			require.NoError(t, err)
+			return list[0].Code
+		}
+		for wait, want := range map[time.Duration]int{0: 404, 29 * time.Second: 404, 30 * time.Second: 200} {
+			require.Equal(t, 204, f.do("ours", "POST", "/apps/APP"))
+			f.settle()
+			require.Equal(t, 200, f.do("ours", "DELETE", "/apps/APP/i1"))
+			rest(wait)
+			assert.Equal(t, want, send(t0), wait)
+			assert.Equal(t, 200, send(t0+1), "a new one")
+			assert.Equal(t, 200, f.do("ours", "GET", "/apps/APP/i1"))
+			require.Equal(t, 200, f.do("ours", "DELETE", "/apps/APP/i1"))
+			rest(time.Minute)
+		}
 	})
 }

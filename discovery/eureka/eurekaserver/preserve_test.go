@@ -113,7 +113,7 @@ func TestLeasesAreProtected(t *testing.T) {
 		assert.Equal(t, 15*time.Minute, p.Since.Sub(began))
 		time.Sleep(15*time.Second - 1)
 		assert.Equal(t, 17, h.leases())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		assert.Equal(t, 16, h.leases())
 		h.beat(0, 16, beatInterval, time.Hour)

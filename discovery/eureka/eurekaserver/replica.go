@@ -105,14 +105,16 @@ func shown(own, over wire.Status) wire.Status {
 // summary returns what has to be the same on all servers, but for the content
 // that follows from it: everything except the renewals, and of an instance
 // that is gone only when it went.
-func (r *replica) summary() string {
+func (r *replica) summary() string { return string(r.appendSummary(nil)) }
+
+func (r *replica) appendSummary(b []byte) []byte {
 	v := versions{canceled: r.versions.canceled}
 	var dirty int64
 	if r.living {
 		v, dirty = r.versions, r.info.LastDirty
 		v.renewed = stamp{}
 	}
-	return string(v.append(append(strconv.AppendInt(nil, dirty, 10), ' ')))
+	return v.append(append(strconv.AppendInt(b, dirty, 10), ' '))
 }
 
 // parseSummary reads a summary into a replica without content, which is good

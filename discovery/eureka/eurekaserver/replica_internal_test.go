@@ -63,6 +63,18 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// What an instance said before it was canceled counts less than what it says
+// now, even if its clock has been set back.
+func TestJoinAfterACancellation(t *testing.T) {
+	at := func(n uint64) stamp { return stamp{time: n} }
+	old := replica{living: true, info: wire.Instance{LastDirty: 9, HostName: "old"}, versions: versions{registered: at(9), data: at(5)}}
+	canceled := replica{versions: versions{canceled: at(6)}}
+	now := replica{living: true, info: wire.Instance{LastDirty: 3, HostName: "new"}, versions: versions{registered: at(8), data: at(8), canceled: at(6)}}
+	assert.Equal(t, "new", join(join(old, canceled), now).info.HostName)
+	assert.Equal(t, "new", join(now, old).info.HostName)
+	assert.Equal(t, "old", join(old, canceled).info.HostName)
+}
+
 func TestVersions(t *testing.T) {
 	v := versions{registered: stamp{1 << 60, 7}, canceled: stamp{5, 0}, renewed: stamp{36, 1<<32 - 1}}
 	now := time.UnixMilli(1 << 44)
@@ -81,11 +93,11 @@ func TestVersions(t *testing.T) {
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ahead, behind := clock{node: 1}, clock{node: 2}
-		s := ahead.tick()
+		ahead.tick()
 		time.Sleep(time.Second)
 		assert.Equal(t, time.Now(), ahead.tick().at().In(time.Now().Location()))
 		ahead.last += 5000 << counterBits
-		s = ahead.tick()
+		s := ahead.tick()
 		behind.heard(s)
 		for range 3 {
 			next := behind.tick()
@@ -94,6 +106,53 @@ func TestClock(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		assert.Equal(t, time.Now().UnixMilli(), behind.tick().at().UnixMilli())
+	})
+}
+
+// A heartbeat from another server shows who of the two knows more.
+func TestBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := New(WithPeers(PeersConfig{})), New(WithPeers(PeersConfig{}))
+		defer a.Close()
+		defer b.Close()
+		k := key{"APP", "i1"}
+		in := mustAdmit(wire.Instance{InstanceID: "i1", App: "APP", HostName: "h", IPAddr: "1", LastDirty: 5, DataCenter: wire.DataCenter{Name: wire.MyOwn}})
+		tell := func(from, to *Server, beat bool) wire.Result {
+			time.Sleep(time.Second)
+			known, ok := from.registry.replica(k)
+			require.True(t, ok)
+			return to.apply(new(replicaItem(&known, beat)))
+		}
+		a.registry.register(in, false)
+		assert.Equal(t, 404, tell(a, b, true).Code, "there is none")
+		assert.Equal(t, wire.Result{Code: 200}, tell(a, b, false))
+		assert.Equal(t, wire.Result{Code: 200}, tell(b, a, true))
+
+		before, _ := b.registry.replica(k)
+		assert.Equal(t, 3*time.Second, before.age, "it has travelled with the instance")
+		a.registry.heartbeat(k, 0, "", false)
+		assert.Equal(t, wire.Result{Code: 200}, tell(a, b, true))
+		after, _ := b.registry.replica(k)
+		assert.Equal(t, time.Second, after.age)
+
+		a.registry.setOverride(k, wire.Down, 0)
+		assert.Equal(t, 404, tell(a, b, true).Code, "b wants to hear all")
+		got := tell(b, a, true)
+		assert.Equal(t, 409, got.Code, "a knows more")
+		theirs, err := readReplica(k, got.Instance, got.State, time.Now())
+		require.NoError(t, err)
+		b.registry.learn(theirs)
+		assert.Equal(t, wire.Result{Code: 200}, tell(b, a, true))
+
+		a.registry.cancel(k)
+		got = tell(b, a, true)
+		assert.Equal(t, 409, got.Code, "it is gone")
+		assert.Nil(t, got.Instance)
+		theirs, err = readReplica(k, got.Instance, got.State, time.Now())
+		require.NoError(t, err)
+		b.registry.learn(theirs)
+		_, ok := b.registry.instance(k)
+		assert.False(t, ok)
 	})
 }
 
@@ -149,15 +208,15 @@ func FuzzPeerState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, action, state, fetch, digest string) {
 		s := New(WithPeers(PeersConfig{GateTime: -1}))
 		defer s.Close()
-		in := wire.Instance{InstanceID: "i1", App: "APP", HostName: "h", IPAddr: "1", DataCenter: wire.DataCenter{Name: wire.MyOwn}}
+		in := wire.Instance{InstanceID: "i1", App: "APP", HostName: "h", IPAddr: "1", LastDirty: 5, DataCenter: wire.DataCenter{Name: wire.MyOwn}}
 		s.registry.register(mustAdmit(in), false)
 		for _, instance := range []*wire.Instance{&in, nil} {
 			it := wire.Item{Action: action, App: "APP", ID: "i1", Instance: instance, State: []byte(state)}
-			first := s.apply(&it)
-			if first.Code == 200 {
-				second := s.apply(&it)
-				assert.Equal(t, first, second, "applied twice")
+			first, known := s.apply(&it), s.registry.summaries("APP")
+			if second := s.apply(&it); first.Code == 200 {
+				assert.Equal(t, 200, second.Code)
 			}
+			assert.Equal(t, known, s.registry.summaries("APP"), "applied twice")
 		}
 		serveFuzz(t, s, fetchPath, fetch)
 		serveFuzz(t, s, digestPath, digest)

@@ -91,13 +91,21 @@ func decodeSnapshot(data []byte) (saved, error) {
 		return saved{}, errors.New("line 2: the content does not have the hash in line 1")
 	}
 	var s saved
-	if err := json.Unmarshal(body, &s); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return saved{}, fmt.Errorf("line 2, byte %d: %s", syntax.Offset, err.Error())
-		}
-		return saved{}, fmt.Errorf("line 2: %s", err.Error())
+	if err := unmarshalSaved(body, &s); err != nil {
+		return saved{}, err
 	}
 	return s, nil
+}
+
+func unmarshalSaved(body []byte, s *saved) error {
+	err := json.Unmarshal(body, s)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("line 2, byte %d: %s", syntax.Offset, err.Error())
+	}
+	if err != nil {
+		return fmt.Errorf("line 2: %s", err.Error())
+	}
+	return nil
 }
 
 // startSnapshots reads the snapshot, and begins to keep it up to date.

@@ -103,7 +103,7 @@ type versions struct {
 // errVersions says that versions of another server cannot be read.
 var errVersions = errors.New("eurekaserver: versions of a peer make no sense")
 
-// stamps returns the parts in the order in which they travel.
+// stamps returns the parts in the order in which append writes them.
 func (v *versions) stamps() [6]*stamp {
 	return [...]*stamp{&v.registered, &v.canceled, &v.data, &v.status, &v.override, &v.renewed}
 }
@@ -113,8 +113,8 @@ func (v versions) String() string {
 	return string(v.append(nil))
 }
 
-func (v versions) append(b []byte) []byte {
-	for i, s := range v.stamps() {
+func (v *versions) append(b []byte) []byte {
+	for i, s := range [...]stamp{v.registered, v.canceled, v.data, v.status, v.override, v.renewed} {
 		if i > 0 {
 			b = append(b, ' ')
 		}

@@ -43,6 +43,8 @@ func MarshalElement(in Instance, f Format) ([]byte, error) {
 	return nil, fmt.Errorf("wire: write %s: unknown format %v", rootInstance, f)
 }
 
+var comma = []byte(",")
+
 // JoinApplications puts together a registry, or a part of one. It calls write
 // with one piece after the other.
 func JoinApplications(version, hash string, parts []Part, f Format, write func([]byte)) {
@@ -59,7 +61,7 @@ func JoinApplications(version, hash string, parts []Part, f Format, write func([
 		`,"apps__hashcode":` + quoteJSON(hash) + `,"application":[`))
 	for i, p := range parts {
 		if i > 0 {
-			write([]byte(","))
+			write(comma)
 		}
 		joinJSON(p, write)
 	}
@@ -89,7 +91,7 @@ func joinJSON(p Part, write func([]byte)) {
 	write([]byte(`{"name":` + quoteJSON(p.Name) + `,"instance":[`))
 	for i, in := range p.Instances {
 		if i > 0 {
-			write([]byte(","))
+			write(comma)
 		}
 		write(in)
 	}
