@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,6 +146,13 @@ func (p *tab) hear(event any) {
 		defer p.mu.Unlock()
 		p.complaints = append(p.complaints, complaint)
 	}
+}
+
+// forgive drops complaints that a test has provoked.
+func (p *tab) forgive(about string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.complaints = slices.DeleteFunc(p.complaints, func(c string) bool { return strings.Contains(c, about) })
 }
 
 func (p *tab) run(actions ...chromedp.Action[chromedp.Void]) {

@@ -116,6 +116,15 @@ func TestPage(t *testing.T) {
 		assert.True(t, eval[bool](p, `window.same && document.querySelector(".details details").open`), "what was unfolded stays")
 	})
 
+	t.Run("reloads where it is not told of changes", func(t *testing.T) {
+		r := serve(t, eurekaserver.PageConfig{Listeners: -1})
+		p := open(t, b, r.url)
+		p.until(`document.getElementById("connection").textContent === "Every few seconds"`)
+		r.register("orders", "orders-9")
+		p.until(row("orders-9") + ` !== undefined`)
+		p.forgive("503 (Service Unavailable)")
+	})
+
 	t.Run("searches while somebody types", func(t *testing.T) {
 		r := serve(t, eurekaserver.PageConfig{})
 		p := open(t, b, r.url)
