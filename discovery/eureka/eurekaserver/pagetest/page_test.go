@@ -3,6 +3,7 @@ package pagetest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,9 +62,7 @@ func (r registry) register(app, id string, edits ...map[string]any) {
 		"dataCenterInfo": map[string]any{"@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn"},
 	}
 	for _, e := range edits {
-		for name, value := range e {
-			in[name] = value
-		}
+		maps.Copy(in, e)
 	}
 	body, err := json.Marshal(map[string]any{"instance": in})
 	require.NoError(r.t, err)
