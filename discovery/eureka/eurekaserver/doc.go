@@ -197,6 +197,38 @@
 // Who is refused gets 401 or 403 without a body. At most once a second there
 // is a line in the log, which never shows what was sent to get in.
 //
+// # The page
+//
+// At "/" the server shows itself to browsers: applications and instances with
+// their status, zone, metadata and links, leases that count down, and what has
+// changed, as it happens; how the peers are; and why leases are protected. It
+// can be searched, and it can be read without scripts, on a phone and in the
+// dark. Whoever may read the registry may read it; for [Limits] it is a list.
+// All paths on it are relative, so that it can stand below the path of a larger
+// site; what it loads is at page/.
+//
+// [WithPage] gives it a title, takes it away, or adds buttons that take
+// instances out of service and back. The buttons are forms, sent by POST,
+// which browsers cannot be made to send by another site (see
+// [http.CrossOriginProtection]). The page sets no cookie; middleware that lets
+// people in by one should make it SameSite=Lax or Strict.
+//
+// Large registries are shown in parts: up to 200 applications a page, of each
+// 10 instances, rather those that are not up than others, and up to 200
+// instances in all. An application by itself is shown 200 instances a page.
+//
+// page/events streams changes as server-sent events to programs as well:
+//
+//	id: 1x2y3z.42
+//	event: change
+//	data: {"revision":"1x2y3z.42","kind":"registered","app":"ORDERS","id":"orders-1","status":"UP","at":"2026-01-02T15:04:05Z"}
+//
+// The kind is registered, changed, canceled or expired, and the id is the
+// revision (see Waiting for changes). With Last-Event-ID, or the parameter
+// "since", the stream begins after that revision; if that is not among the
+// last 1000 changes, with the event "reset", and then from now on. It ends
+// after ten minutes at the latest, for the client to ask again.
+//
 // # Limits
 //
 // Everything that a client can make grow has a bound: bodies ([WithMaxBody]),

@@ -60,6 +60,42 @@ func Example() {
 	// true
 }
 
+// A page to look at the registry in a browser is at "/" in any case. This one
+// also has buttons, and a name.
+func ExampleWithPage() {
+	registry := eurekaserver.New(eurekaserver.WithPage(eurekaserver.PageConfig{
+		Title:   "Staging, eu-1",
+		Operate: true,
+	}))
+	defer registry.Close()
+
+	var network memnet.Network
+	listener, err := network.Listen("registry:8761")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: registry}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://registry:8761/")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Header.Get("Content-Type"))
+	fmt.Println(strings.Contains(string(page), "<title>Staging, eu-1</title>"))
+	// Output:
+	// text/html; charset=utf-8
+	// true
+}
+
 // A registry with every setting, and a log for operators.
 func ExampleNew() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{

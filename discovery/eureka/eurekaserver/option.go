@@ -22,6 +22,7 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	page              PageConfig
 	preservation      PreservationConfig
 	netflix           *NetflixConfig  // nil: the rules of this package
 	access            []Authenticator // nil: everybody may do everything

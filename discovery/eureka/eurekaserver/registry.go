@@ -30,6 +30,7 @@ type registry struct {
 	counts    map[wire.Status]int
 	overrides map[key]override
 	changes   changeLog
+	history   history
 	views     views
 	news      chan struct{} // closed and replaced at every change
 	expiry    leaseHeap
@@ -352,6 +353,7 @@ func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
 		}
 	}
 	r.rev++
+	r.history.add(r.rev, l, action, now)
 	r.changes.add(change{rev: r.rev, at: now, key: l.key, rec: rec})
 	r.views = views{}
 	close(r.news)

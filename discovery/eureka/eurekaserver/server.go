@@ -20,6 +20,7 @@ type Server struct {
 	started  time.Time
 	waiting  *waiters
 	requests requestCounts
+	page     *page
 
 	registrations, lists *buckets      // nil: no limit
 	refusals             atomic.Uint64 // since the last that was logged
@@ -53,6 +54,7 @@ func New(opts ...Option) *Server {
 		s.registry.graves.open = true
 		s.cluster = newCluster(s, *peers)
 	}
+	s.page = newPage(s, s.settings.page)
 	return s
 }
 
