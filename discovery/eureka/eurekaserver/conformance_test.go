@@ -58,7 +58,7 @@ type difference struct {
 // The foreign servers that are known.
 const (
 	netflix = "netflix"
-	spring  = "spring"
+	spring  = "spring" // whatever says nothing but that something is wrong has a page about it: see [caller.nothing]
 )
 
 var cases = slices.Concat(routingCases, registrationCases, heartbeatCases, statusCases, queryCases, deltaCases, leaseCases)

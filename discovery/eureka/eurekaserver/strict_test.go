@@ -21,6 +21,7 @@ type kind int
 
 const (
 	text         kind = iota
+	anyText           // may be empty
 	status            // one of five words
 	action            // one of three words
 	flag              // "true" or "false", as a string
@@ -40,7 +41,7 @@ type member struct {
 }
 
 var instanceMembers = []member{
-	{"instanceId", "instanceId", text, true, true},
+	{"instanceId", "instanceId", anyText, true, true}, // as it was sent, by some servers
 	{"hostName", "hostName", text, false, true},
 	{"app", "app", text, false, true},
 	{"appGroupName", "appGroupName", text, true, false},
@@ -97,7 +98,7 @@ var (
 
 // patterns are what the text of a simple value looks like in either format.
 var patterns = map[kind]*regexp.Regexp{
-	text: regexp.MustCompile(`(?s).`), status: statuses, action: actions, flag: trueFalse, number: digits, numberString: digits,
+	text: regexp.MustCompile(`(?s).`), anyText: regexp.MustCompile(``), status: statuses, action: actions, flag: trueFalse, number: digits, numberString: digits,
 }
 
 const emptyMap = "java.util.Collections$EmptyMap"
