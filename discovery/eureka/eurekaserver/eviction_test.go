@@ -27,8 +27,8 @@ var leaseCases = []testCase{
 		assert.Empty(t, c.applications("/apps").Applications)
 	}},
 	{number: 62, name: "many leases end at once", holds: everywhere, passes: true, run: func(t *testing.T, c caller) {
-		c.joinMany()
-		time.Sleep(2 * time.Second)
+		c.joinMany(3)
+		time.Sleep(4 * time.Second)
 		assert.Equal(t, 5, c.listed(), "all whose time is up: the protocol's fixed share protects none")
 	}, differs: map[string]difference{
 		netflix: evictsAShare,
@@ -44,12 +44,12 @@ var leaseCases = []testCase{
 	}},
 }
 
-// joinMany registers 25 copies, of which 20 are not renewed in time.
-func (c caller) joinMany() {
+// joinMany registers 25 copies, the leases of 20 of which end soon, in seconds.
+func (c caller) joinMany(soon int) {
 	for i := range 25 {
 		seconds := 3600
 		if i < 20 {
-			seconds = 1
+			seconds = soon
 		}
 		c.with(fmt.Sprint("-", i)).join(lease(seconds))
 	}
@@ -60,7 +60,7 @@ func (c caller) listed() int { return len(instancesOf(c.applications("/apps"), c
 
 var evictsAShare = difference{"it evicts at most 15 % of all instances at a time, at random", func(t *testing.T, c caller) {
 	others := len(ids(c.applications("/apps")))
-	c.joinMany()
+	c.joinMany(3)
 	all := others + 25
 	want := all - int(math.Floor(0.85*float64(all)))
 	left := 25

@@ -89,21 +89,33 @@ func (p *process) read(output io.Reader) {
 // expect waits for a report.
 func (p *process) expect(report string) {
 	p.t.Helper()
+	p.await(report, func(line string) bool { return line == report })
+}
+
+// next waits for the next report that begins with a prefix, and returns the
+// rest of it.
+func (p *process) next(prefix string) string {
+	p.t.Helper()
+	return strings.TrimPrefix(p.await(prefix, func(line string) bool { return strings.HasPrefix(line, prefix) }), prefix)
+}
+
+func (p *process) await(what string, is func(line string) bool) string {
+	p.t.Helper()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	var other []string
 	for {
 		select {
 		case line, ok := <-p.reports:
-			if line == report {
-				return
+			if is(line) {
+				return line
 			}
 			if !ok {
-				require.Fail(p.t, p.name+" has ended", "without %q, but with %q", report, other)
+				require.Fail(p.t, p.name+" has ended", "without %q, but with %q", what, other)
 			}
 			other = append(other, line)
 		case <-timeout.C:
-			require.Fail(p.t, p.name+" does not report", "%q, but %q", report, other)
+			require.Fail(p.t, p.name+" does not report", "%q, but %q", what, other)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestPython(t *testing.T) {
 	require.True(t, ok)
 	assert.Equal(t, wire.Up, in.Status)
 	assert.Equal(t, 8080, in.Port.Number)
-	assert.Equal(t, map[string]string{"zone": "z1", "1a_b c": "odd"}, in.Metadata)
+	assert.Equal(t, "odd", in.Metadata["1a_b c"])
 
 	// It reads deltas, and all again when their hash is not that of what it has.
 	announce(t, server.url, "orders-2", 8082)
@@ -56,7 +56,7 @@ func TestPython(t *testing.T) {
 	client.expect("DONE")
 	eventually(t, "up again", func() bool {
 		in, _ := instance(t, server.url, "PYTHON-SERVICE", id)
-		return in.OverriddenStatus == wire.Unknown && in.Status != wire.OutOfService
+		return in.OverriddenStatus == wire.Unknown && in.Status == wire.Up
 	})
 
 	heartbeats := "PUT /apps/PYTHON-SERVICE/" + id

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,6 +88,32 @@ func (r *registry) refused() (lines []string) {
 	return slices.Compact(lines)
 }
 
+// comesUp waits until an instance is listed as UP.
+func (r *registry) comesUp(app, id string) (in wire.Instance) {
+	r.t.Helper()
+	eventually(r.t, id+" is up", func() bool {
+		in, _ = instance(r.t, r.url, app, id)
+		return in.Status == wire.Up
+	})
+	return in
+}
+
+// keeps checks that an instance renews its lease, and registers again when the
+// server has lost it.
+func (r *registry) keeps(app, id string) {
+	r.t.Helper()
+	heartbeats := "PUT /apps/" + app + "/" + id
+	n := r.requests(heartbeats + " 200")
+	eventually(r.t, "heartbeats of "+id, func() bool { return r.requests(heartbeats+" 200") >= n+2 })
+	status, _ := ask(r.t, "DELETE", r.url+"/apps/"+app+"/"+id, "")
+	require.Equal(r.t, http.StatusOK, status)
+	eventually(r.t, id+" is back", func() bool {
+		_, ok := instance(r.t, r.url, app, id)
+		return ok
+	})
+	assert.Positive(r.t, r.requests(heartbeats+" 404"))
+}
+
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
@@ -131,6 +158,20 @@ func instance(t *testing.T, server, app, id string) (in wire.Instance, ok bool) 
 	in, err := wire.UnmarshalInstance([]byte(body), wire.JSON)
 	require.NoError(t, err)
 	return in, true
+}
+
+// hello runs a copy of the service orders, and returns its port.
+func hello(t *testing.T) int {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello from Go")
+	}))
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	return number
 }
 
 // announce registers a copy of the service orders, which others look up.
