@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,10 +29,15 @@ func need(t *testing.T, tools ...string) {
 	}
 }
 
+// filling is held while a folder is filled: tests run side by side.
+var filling sync.Mutex
+
 // cached returns a folder that holds what fill makes of some files. It is
 // filled once for as long as these stay the same.
 func cached(t *testing.T, name string, sources []string, fill func(folder string)) string {
 	t.Helper()
+	filling.Lock()
+	defer filling.Unlock()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	folder := filepath.Join(cmp.Or(os.Getenv("NAMESAKE_CACHE"), filepath.Join(root, ".cache")), "interop", name)
@@ -64,7 +70,7 @@ func digest(t *testing.T, names []string) string {
 // run runs a program that ends by itself, and returns what it printed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
