@@ -33,14 +33,14 @@ const (
 	metadata
 )
 
-type member struct {
+type field struct {
 	json, xml string
 	kind      kind
 	optional  bool
 	compact   bool // in the reduced form as well
 }
 
-var instanceMembers = []member{
+var instanceFields = []field{
 	{"instanceId", "instanceId", anyText, true, true}, // as it was sent, by some servers
 	{"hostName", "hostName", text, false, true},
 	{"app", "app", text, false, true},
@@ -68,13 +68,13 @@ var instanceMembers = []member{
 	{"actionType", "actionType", action, false, true},
 }
 
-var leaseMembers = []string{
+var leaseFields = []string{
 	"renewalIntervalInSecs", "durationInSecs", "registrationTimestamp", "lastRenewalTimestamp", "evictionTimestamp", "serviceUpTimestamp",
 }
 
-// members returns those of an instance, in full or reduced form.
-func members(compact bool) []member {
-	all := slices.Clone(instanceMembers)
+// fields returns those of an instance, in full or reduced form.
+func fields(compact bool) []field {
+	all := slices.Clone(instanceFields)
 	if !compact {
 		return all
 	}
@@ -83,7 +83,7 @@ func members(compact bool) []member {
 			all[i].kind = number
 		}
 	}
-	return slices.DeleteFunc(all, func(m member) bool { return !m.compact })
+	return slices.DeleteFunc(all, func(m field) bool { return !m.compact })
 }
 
 var (

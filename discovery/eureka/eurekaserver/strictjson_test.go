@@ -122,13 +122,13 @@ func jsonInstance(fail failure, at string, value any, compact bool) {
 		return
 	}
 	var wanted []string
-	for _, m := range members(compact) {
+	for _, m := range fields(compact) {
 		if _, ok := in[m.json]; ok || !m.optional {
 			wanted = append(wanted, m.json)
 		}
 	}
 	object(fail, at, in, wanted...)
-	for _, m := range members(compact) {
+	for _, m := range fields(compact) {
 		v, ok := in[m.json]
 		if !ok {
 			continue
@@ -142,8 +142,8 @@ func jsonInstance(fail failure, at string, value any, compact bool) {
 			num(fail, at+".$", p["$"])
 			str(fail, at+".@enabled", p["@enabled"], trueFalse)
 		case leaseInfo:
-			l := object(fail, at, v, leaseMembers...)
-			for _, name := range leaseMembers {
+			l := object(fail, at, v, leaseFields...)
+			for _, name := range leaseFields {
 				num(fail, at+"."+name, l[name])
 			}
 		case dataCenter:

@@ -136,13 +136,13 @@ func xmlInstance(fail failure, in node, compact bool) {
 		present[child.name] = true
 	}
 	var wanted []string
-	for _, m := range members(compact) {
+	for _, m := range fields(compact) {
 		if present[m.xml] || !m.optional {
 			wanted = append(wanted, m.xml)
 		}
 	}
 	leaves := in.leaves(fail, wanted, "")
-	for _, m := range members(compact) {
+	for _, m := range fields(compact) {
 		child, ok := leaves[m.xml]
 		if !ok {
 			continue
@@ -154,7 +154,7 @@ func xmlInstance(fail failure, in node, compact bool) {
 				fail("%s enabled=%q", m.xml, child.attrs["enabled"])
 			}
 		case leaseInfo:
-			for _, leaf := range child.leaves(fail, leaseMembers, "") {
+			for _, leaf := range child.leaves(fail, leaseFields, "") {
 				leaf.matches(fail, digits)
 			}
 		case dataCenter:

@@ -68,7 +68,7 @@ func (s *springRegistry) start(t *testing.T, peer string, settings ...string) {
 		"--server.port=" + s.port,
 		"--eureka.instance.hostname=" + s.host,
 		"--eureka.server.enable-self-preservation=false",
-		"--eureka.server.eviction-interval-timer-in-ms=1500",
+		"--eureka.server.eviction-interval-timer-in-ms=2000",
 		"--eureka.server.use-read-only-response-cache=false",
 		"--eureka.server.retention-time-in-m-s-in-delta-queue=10000",
 		"--eureka.server.delta-retention-timer-interval-in-ms=500",
@@ -76,10 +76,10 @@ func (s *springRegistry) start(t *testing.T, peer string, settings ...string) {
 		"--eureka.server.peer-node-read-timeout-ms=2000",
 	}, settings...)
 	if peer == "" {
+		peer = s.url // which it knows as itself
 		args = append(args, "--eureka.client.register-with-eureka=false", "--eureka.client.fetch-registry=false")
-	} else {
-		args = append(args, "--eureka.client.service-url.defaultZone="+peer+"/", "--eureka.client.registry-fetch-interval-seconds=1")
 	}
+	args = append(args, "--eureka.client.service-url.defaultZone="+peer+"/", "--eureka.client.registry-fetch-interval-seconds=1")
 	s.process = java(t, "Spring's registry at "+s.host, "namesake.registry.Registry", args...)
 }
 
