@@ -62,7 +62,8 @@ func digest(t *testing.T, names []string) string {
 	for _, name := range names {
 		content, err := os.ReadFile(name)
 		require.NoError(t, err)
-		fmt.Fprintf(hash, "%s %d\n%s", name, len(content), content)
+		_, err = fmt.Fprintf(hash, "%s %d\n%s", name, len(content), content)
+		require.NoError(t, err)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

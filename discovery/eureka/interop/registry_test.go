@@ -21,6 +21,7 @@ import (
 
 // A registry is our server, which notes what it is asked.
 type registry struct {
+	*eurekaserver.Server
 	t   *testing.T
 	url string // "http://127.0.0.1:port/eureka/v2"
 
@@ -29,12 +30,12 @@ type registry struct {
 }
 
 // serve runs our server until the test ends.
-func serve(t *testing.T) *registry {
+func serve(t *testing.T, opts ...eurekaserver.Option) *registry {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	r := &registry{t: t, url: "http://" + listener.Addr().String() + "/eureka/v2"}
-	s := eurekaserver.New()
+	s := eurekaserver.New(opts...)
+	r := &registry{Server: s, t: t, url: "http://" + listener.Addr().String() + "/eureka/v2"}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		recorder := &recorder{ResponseWriter: w}
 		s.ServeHTTP(recorder, req)
