@@ -61,7 +61,7 @@ const (
 	spring  = "spring" // whatever says nothing but that something is wrong has a page about it: see [caller.nothing]
 )
 
-var cases = slices.Concat(routingCases, registrationCases, heartbeatCases, statusCases, queryCases, deltaCases, leaseCases)
+var cases = slices.Concat(routingCases, registrationCases, heartbeatCases, statusCases, queryCases, deltaCases, leaseCases, replicationCases)
 
 // clientCases are the promises that a client keeps, with their tests in package
 // eureka.
@@ -78,9 +78,6 @@ var clientCases = map[int][]string{
 	84: {"TestThreeAttempts", "TestQuarantineEndsWhenAllAreBad"},
 	85: {"TestServerForgets"},
 }
-
-// peerCases are the promises of servers that copy from each other.
-var peerCases = []int{64, 65, 66, 67, 68, 69, 70, 83}
 
 // TestConformance runs the cases against our server, over HTTP.
 //
@@ -200,28 +197,25 @@ func TestCasesAreComplete(t *testing.T) {
 		assert.False(t, seen[tc.number], "case %d twice", tc.number)
 		seen[tc.number] = true
 	}
-	for number := range clientCases {
-		assert.False(t, seen[number], "case %d twice", number)
-		seen[number] = true
+	for folder, tests := range map[string]map[int][]string{"..": clientCases, ".": peerCases} {
+		files, err := filepath.Glob(folder + "/*_test.go")
+		require.NoError(t, err)
+		var source strings.Builder
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			source.Write(text)
+		}
+		for number, names := range tests {
+			assert.False(t, seen[number], "case %d twice", number)
+			seen[number] = true
+			for _, name := range names {
+				assert.Regexp(t, regexp.MustCompile(`(?m)^func `+name+`\(`), source.String(), "case %d", number)
+			}
+		}
 	}
 	for number := 1; number <= 85; number++ {
-		if !slices.Contains(peerCases, number) {
-			assert.True(t, seen[number], "case %d", number)
-		}
-	}
-
-	files, err := filepath.Glob("../*_test.go")
-	require.NoError(t, err)
-	var source strings.Builder
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		require.NoError(t, err)
-		source.Write(text)
-	}
-	for number, names := range clientCases {
-		for _, name := range names {
-			assert.Regexp(t, regexp.MustCompile(`(?m)^func `+name+`\(`), source.String(), "case %d", number)
-		}
+		assert.True(t, seen[number], "case %d", number)
 	}
 }
 
