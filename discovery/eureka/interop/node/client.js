@@ -41,6 +41,7 @@ setInterval(() => { // no event says that a delta has been read
 client.start((err) => console.log(err ? `FAILED ${err.message}` : 'STARTED'));
 
 readline.createInterface({ input: process.stdin }).on('close', () => {
+  setTimeout(() => process.exit(1), 20000); // without a registry, it would try for long
   client.stop((err) => {
     console.log(err ? `FAILED ${err.message}` : 'STOPPED');
     process.exit(err ? 1 : 0);

@@ -4,6 +4,7 @@ Argument: the URL of the registry. Commands, one a line: "status WORD" and
 "restore"; the end of the input stops it.
 """
 import asyncio
+import os
 import sys
 import threading
 
@@ -24,6 +25,13 @@ def watch(client):
             seen = line
             report(line)
         threading.Event().wait(0.02)
+
+
+def leave_within(seconds):
+    """Without a registry, the client would try to withdraw for ever."""
+    watchdog = threading.Timer(seconds, os._exit, [1])
+    watchdog.daemon = True
+    watchdog.start()
 
 
 async def main():
@@ -50,8 +58,10 @@ async def main():
         elif words[0] == "restore":
             await client.delete_status_override()
         report("DONE")
+    leave_within(20)
     await eureka_client.stop_async()
     report("STOPPED")
+    os._exit(0)  # the thread of the heartbeats does not end
 
 
 asyncio.run(main())
