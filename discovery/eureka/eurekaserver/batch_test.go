@@ -48,39 +48,6 @@ func codes(list []wire.Result) (codes []int) {
 	return codes
 }
 
-// replicationCases hold against Netflix's and Spring's servers, too.
-var replicationCases = []conformanceCase{
-	{"64 batch", func(t *testing.T, c caller) {
-		assert.Equal(t, []int{200, 404, 200}, codes(c.batch(
-			item("Register", "C64", "i1", t0, `,"status":"UP"`, edit{}),
-			item("Cancel", "C64", "unknown", 0, ""),
-			item("Heartbeat", "C64", "i1", t0, `,"status":"UP"`),
-		)))
-		assert.Equal(t, wire.Up, c.instance("C64", "i1").Status)
-		assert.Equal(t, []int{404, 200}, codes(c.batch(
-			item("Heartbeat", "C64", "unknown", t0, `,"status":"UP"`), item("Cancel", "C64", "i1", 0, ""),
-		)))
-		assert.Equal(t, 404, c.do("GET", "/apps/C64/i1", "").status)
-	}},
-	{"65 batch with an older heartbeat", func(t *testing.T, c caller) {
-		c.register("C65")
-		got := c.batch(item("Heartbeat", "C65", "i1", t0-1, `,"status":"UP"`), item("Heartbeat", "C65", "i1", t0+1, `,"status":"UP"`))
-		assert.Equal(t, []int{409, 404}, codes(got))
-		require.NotNil(t, got[0].Instance, "without a wrapper")
-		assert.Equal(t, "i1", got[0].Instance.InstanceID)
-		assert.EqualValues(t, t0, got[0].Instance.LastDirty)
-	}},
-	{"65 batch with statuses", func(t *testing.T, c caller) {
-		c.register("C65B")
-		assert.Equal(t, []int{200}, codes(c.batch(item("StatusUpdate", "C65B", "i1", t0, `,"status":"OUT_OF_SERVICE"`))))
-		in := c.instance("C65B", "i1")
-		assert.Equal(t, []wire.Status{wire.OutOfService, wire.OutOfService}, []wire.Status{in.Status, in.OverriddenStatus})
-		assert.Equal(t, []int{200}, codes(c.batch(item("DeleteStatusOverride", "C65B", "i1", t0, `,"status":"UP"`))))
-		in = c.instance("C65B", "i1")
-		assert.Equal(t, []wire.Status{wire.Up, wire.Unknown}, []wire.Status{in.Status, in.OverriddenStatus})
-	}},
-}
-
 // What is wrong with one item is the answer to that item.
 func TestBatchItemsThatMakeNoSense(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {

@@ -21,16 +21,16 @@ func TestPageShowsProtection(t *testing.T) {
 		for i := range 20 {
 			c.register("APP", edit{"instanceId": fmt.Sprint("i", i)})
 		}
-		assert.Contains(t, text(c.page("")), "Heartbeats a minute 40 of 40 expected; protection below 34")
+		assert.Contains(t, textOf(c.page("")), "Heartbeats a minute 40 of 40 expected; protection below 34")
 		for range 5 {
 			time.Sleep(30 * time.Second)
 			for i := range 20 {
 				c.status("PUT", fmt.Sprintf("/apps/APP/i%d", i))
 			}
 		}
-		assert.NotContains(t, text(c.page("")), "Self-preservation")
+		assert.NotContains(t, textOf(c.page("")), "Self-preservation")
 		time.Sleep(100 * time.Second)
-		page := text(c.page(""))
+		page := textOf(c.page(""))
 		assert.Contains(t, page, "Self-preservation is on Leases do not end, 20 of them are overdue, "+
 			"so that some of the instances below may be gone. The reason: 0 heartbeats a minute of 40. Since 10 s, 00:04:00 UTC")
 		assert.Contains(t, rows(c.page(""))[0], "overdue 10 s")
@@ -53,7 +53,7 @@ func TestPageShowsPeers(t *testing.T) {
 		time.Sleep(time.Minute)
 		section := all(c.page(""), "section", "id", "peers")
 		require.Len(t, section, 1)
-		shown := text(section[0])
+		shown := textOf(section[0])
 		assert.Contains(t, shown, "out of reach http://elsewhere:8761/eureka unknown, 1 instance to send, lag 1 min 0 s, not compared yet")
 		assert.Contains(t, shown, "no route to host")
 		assert.NotContains(t, shown, "secret")
@@ -63,9 +63,9 @@ func TestPageShowsPeers(t *testing.T) {
 // The page says that it does not know everything yet, when clients are told so.
 func TestPageShowsTheGate(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
-		assert.Contains(t, text(c.page("")), "This server is starting")
+		assert.Contains(t, textOf(c.page("")), "This server is starting")
 		time.Sleep(11 * time.Second)
-		assert.NotContains(t, text(c.page("")), "This server is starting")
+		assert.NotContains(t, textOf(c.page("")), "This server is starting")
 	}, eurekaserver.WithPeers(eurekaserver.PeersConfig{
 		URLs: []string{"http://elsewhere:8761/eureka/"}, HTTP: &http.Client{Transport: unreachable{}}, GateTime: 10 * time.Second,
 	}))

@@ -58,7 +58,7 @@ func attr(n *html.Node, name string) string {
 }
 
 // text returns the text in an element, with single spaces.
-func text(n *html.Node) string {
+func textOf(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
 		if d.Type == html.TextNode {
@@ -73,7 +73,7 @@ func rows(doc *html.Node) []string {
 	var texts []string
 	for _, body := range all(doc, "tbody") {
 		for _, row := range all(body, "tr") {
-			texts = append(texts, text(row))
+			texts = append(texts, textOf(row))
 		}
 	}
 	return texts
@@ -85,7 +85,7 @@ func zoned(id, zone string) edit {
 
 func TestPageShowsTheRegistry(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
-		assert.Contains(t, text(c.page("")), "No instance has registered yet.")
+		assert.Contains(t, textOf(c.page("")), "No instance has registered yet.")
 		c.register("ORDERS", zoned("orders-1", "eu-1a"), edit{
 			"port": map[string]any{"$": 8080, "@enabled": "true"}, "homePageUrl": "http://h1:8080/",
 		})
@@ -101,12 +101,12 @@ func TestPageShowsTheRegistry(t *testing.T) {
 			"i1 10.0.0.7:7001 · h1 down – 1 min 20 s beat 10 s ago, every 30 s – raw",
 		}, rows(doc))
 		assert.Equal(t, "60", attr(all(doc, "span", "class", "left")[0], "data-left"))
-		assert.Equal(t, "ORDERS 2 up zones eu-1a, eu-1b", text(all(doc, "summary")[0]))
-		assert.Equal(t, "2 up 1 down", text(all(doc, "nav", "id", "filters")[0]))
-		assert.Equal(t, "Service registry", text(all(doc, "title")[0]))
+		assert.Equal(t, "ORDERS 2 up zones eu-1a, eu-1b", textOf(all(doc, "summary")[0]))
+		assert.Equal(t, "2 up 1 down", textOf(all(doc, "nav", "id", "filters")[0]))
+		assert.Equal(t, "Service registry", textOf(all(doc, "title")[0]))
 		var changes []string
 		for _, li := range all(all(doc, "ol")[0], "li") {
-			changes = append(changes, text(li))
+			changes = append(changes, textOf(li))
 		}
 		assert.Equal(t, []string{
 			"00:00:20 i1 of PAYMENTS registered, down",
@@ -122,8 +122,8 @@ func TestPageShowsTheRegistry(t *testing.T) {
 		c.status("DELETE", "/apps/PAYMENTS/i1")
 		time.Sleep(50 * time.Second)
 		assert.Len(t, rows(c.page("")), 1)
-		assert.Contains(t, text(c.page("")), "orders-2 of ORDERS lease ended")
-		assert.Contains(t, text(c.page("")), "i1 of PAYMENTS has left")
+		assert.Contains(t, textOf(c.page("")), "orders-2 of ORDERS lease ended")
+		assert.Contains(t, textOf(c.page("")), "i1 of PAYMENTS has left")
 	})
 }
 
@@ -157,7 +157,7 @@ func TestPageQuery(t *testing.T) {
 			}
 			assert.Equal(t, want, ids, query)
 			if len(want) == 0 {
-				assert.Contains(t, text(doc), "Nothing here matches.", query)
+				assert.Contains(t, textOf(doc), "Nothing here matches.", query)
 			}
 		}
 		doc := c.page("?q=a%22b&status=UP")
