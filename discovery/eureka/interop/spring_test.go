@@ -41,7 +41,7 @@ func TestOurClientOfSpring(t *testing.T) {
 	a.expect("STARTED")
 	b.expect("STARTED")
 
-	client := eureka.New(a.url+","+b.url, eureka.WithPollInterval(time.Second), eureka.WithLease(time.Second, 20*time.Second))
+	client := eureka.New(a.url+","+b.url, eureka.WithServersInOrder(), eureka.WithPollInterval(time.Second), eureka.WithLease(time.Second, 20*time.Second))
 	defer client.Close()
 	sets := follow(t, client, "orders")
 	sets.become("")
