@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -23,8 +24,8 @@ const (
 	// A connection over HTTP/2 that brings nothing for so long is asked for a
 	// sign of life, and given up without one. A lost connection looks like a
 	// service where nothing changes.
-	pingAfter   = 15 * time.Second
-	pingTimeout = 10 * time.Second
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
 
 	maxFileBytes = 1 << 20 // of a token or a bundle of certificates
 )
@@ -35,6 +36,7 @@ type access struct {
 	server   *url.URL
 	unusable error        // why the cluster's settings cannot be used; nil if they can
 	given    *http.Client // nil means ours
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	mu  sync.Mutex // guards the rest
 	ca  []byte     // what own trusts
@@ -42,7 +44,10 @@ type access struct {
 }
 
 func newAccess(cluster Cluster, given *http.Client) *access {
-	a := &access{cluster: cluster, given: given}
+	a := &access{cluster: cluster, given: given, dial: (&net.Dialer{
+		Timeout:         connectTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: pingAfter, Interval: pingTimeout, Count: 3}, // for HTTP/1
+	}).DialContext}
 	a.server, a.unusable = parseServer(cluster.Server)
 	if a.unusable == nil && a.server.Scheme == "http" && (cluster.Token != "" || cluster.TokenFile != "") && !loopback(a.server.Hostname()) {
 		a.unusable = fmt.Errorf("kubernetes: %s: a token is not sent in the clear; use https", a.server)
@@ -116,7 +121,7 @@ func (a *access) transport() (*http.Transport, error) {
 	if a.own != nil {
 		a.own.CloseIdleConnections() // those in use close when they have been idle
 	}
-	a.own, a.ca = newTransport(cfg), ca
+	a.own, a.ca = a.newTransport(cfg), ca
 	return a.own, nil
 }
 
@@ -139,16 +144,12 @@ func (a *access) certificate() (*tls.Certificate, error) {
 // newTransport returns what connects to the server unless the user says
 // otherwise. It uses no proxy: the API server is a neighbor, and a proxy may
 // cut off requests that wait.
-func newTransport(cfg *tls.Config) *http.Transport {
+func (a *access) newTransport(cfg *tls.Config) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	dialer := net.Dialer{
-		Timeout:         connectTimeout,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: pingAfter, Interval: 5 * time.Second, Count: 3}, // for HTTP/1
-	}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            a.dial,
 		TLSClientConfig:        cfg,
 		TLSHandshakeTimeout:    connectTimeout,
 		IdleConnTimeout:        90 * time.Second,

@@ -45,7 +45,7 @@ func WithIPv6() Option {
 // WithHTTPClient sets what carries the requests, for tunnels, proxies and
 // special TLS settings. The default has a transport of its own: no proxy, 5 s
 // to connect, HTTP/2 where TLS is used, and a ping over connections that have
-// been silent for 15 s. Nil means the default.
+// been silent for 10 s. Nil means the default.
 //
 // The client is copied. Its Timeout is not used, since each request has a
 // bound, and neither is its CheckRedirect, since redirects are never followed.

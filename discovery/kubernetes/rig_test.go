@@ -25,6 +25,7 @@ type rig struct {
 	api   *apiServer
 	begin time.Time
 	log   lockedBuffer
+	stop  func() // what inBubble serves
 }
 
 // inBubble runs a test in a bubble, with an API server at api:80. Whatever it
@@ -32,7 +33,7 @@ type rig struct {
 func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.serve()
+		r.stop = r.serve()
 		test(t, r)
 	})
 }

@@ -71,7 +71,10 @@ func (c *Client) resolve(ctx context.Context, service string, yield func([]disco
 		}
 		if err != nil {
 			n.namespace = ""
-			if !yield(nil, err) || !sleep(ctx, r.delay()) {
+			pause, cancel := context.WithTimeout(ctx, r.delay())
+			ok := yield(nil, err) && c.wait(ctx, pause.Done(), yield)
+			cancel()
+			if !ok {
 				return n, port, false
 			}
 		}
