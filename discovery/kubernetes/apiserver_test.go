@@ -22,7 +22,6 @@ type apiServer struct {
 	changed  chan struct{} // closed by the next change
 	requests []string      // "list", "watch", and what of the query matters
 	lengths  []int         // timeoutSeconds of watches
-	tokens   []string      // Authorization headers
 	asked    int
 
 	answer http.HandlerFunc // instead of all that; nil means none
@@ -106,6 +105,13 @@ func (s *apiServer) seen() []string {
 	return seen
 }
 
+// asks returns how many seconds each watch so far was to take.
+func (s *apiServer) asks() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.lengths)
+}
+
 func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	verb := "list"
@@ -121,7 +127,6 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.lengths = append(s.lengths, n)
 	}
 	s.requests = append(s.requests, note)
-	s.tokens = append(s.tokens, r.Header.Get("Authorization"))
 	answer := s.answer
 	s.mu.Unlock()
 	namespace, ok := strings.CutPrefix(r.URL.Path, "/apis/discovery.k8s.io/v1/namespaces/")

@@ -20,6 +20,9 @@ import (
 // impersonation, and servers whose certificate is not to be verified. The way out is
 // `kubectl proxy`, and a [Cluster] with its address.
 func LoadKubeconfig(file, context string) (Cluster, error) {
+	if file == "" {
+		return Cluster{}, errors.New("kubernetes: kubeconfig: no file")
+	}
 	cluster, err := loadKubeconfig(file, context)
 	if err != nil {
 		return Cluster{}, fmt.Errorf("kubernetes: kubeconfig %s: %w", file, err)
