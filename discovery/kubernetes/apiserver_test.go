@@ -181,6 +181,9 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, namespace, ser
 	end := time.After(time.Duration(seconds) * time.Second)
 	bookmarks := time.NewTicker(time.Minute)
 	defer bookmarks.Stop()
+	if query.Get("allowWatchBookmarks") != "true" {
+		bookmarks.Stop()
+	}
 	s.mu.Lock()
 	tooOld, gone := at < s.oldest, s.gone
 	s.mu.Unlock()
