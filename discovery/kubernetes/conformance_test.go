@@ -81,7 +81,10 @@ func slicesOf(service string, instances []discovery.Instance) map[string]object 
 				"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
 				"metadata":  object{"name": name, "namespace": "shop", "labels": object{"kubernetes.io/service-name": service}},
 				"endpoints": []object{},
-				"ports":     []object{{"name": "web", "port": port, "appProtocol": in.Scheme}},
+				"ports":     []object{{"name": "web", "port": port}},
+			}
+			if in.Scheme != "" {
+				all[name]["ports"].([]object)[0]["appProtocol"] = in.Scheme
 			}
 		}
 		all[name]["endpoints"] = append(all[name]["endpoints"].([]object), object{
