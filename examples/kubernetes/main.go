@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/namesake-go/namesake/balancer"
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/kubernetes"
 	"github.com/namesake-go/namesake/transport"
@@ -63,7 +64,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return greeter(ctx, *addr, name, *lameDuck) })
 	group.Go(func() error { // as a caller
-		t := transport.New(registry, transport.WithLogger(logger))
+		// One after the other, so that all are seen; the default looks at load.
+		t := transport.New(registry, transport.WithLogger(logger), transport.WithPolicy(balancer.RoundRobin))
 		defer t.Close()
 		client := &http.Client{Transport: t, Timeout: 5 * time.Second}
 		for ctx.Err() == nil {
