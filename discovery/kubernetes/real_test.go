@@ -153,22 +153,10 @@ func TestRealRights(t *testing.T) {
 	s.revoke(t, true)
 	proxy.Cut()
 	proxy.Heal()
-	refused, ok := errors.AsType[*kubernetes.StatusError](lastOf(w.err))
-	require.True(t, ok)
-	assert.Equal(t, http.StatusForbidden, refused.Code)
+	assert.Equal(t, http.StatusForbidden, w.refusal().Code)
 	s.must(t, http.MethodDelete, slicesPath+"/b", nil)
 	s.revoke(t, false)
 	w.set(one)
-}
-
-// lastOf skips errors of the connection.
-func lastOf(next func() error) error {
-	for {
-		err := next()
-		if _, ok := errors.AsType[*kubernetes.StatusError](err); ok {
-			return err
-		}
-	}
 }
 
 // The token of a service account is revoked with it, and replaced in its file.

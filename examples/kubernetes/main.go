@@ -88,7 +88,7 @@ func greeter(ctx context.Context, addr, name string, lameDuck time.Duration) err
 	mux := http.NewServeMux()
 	mux.Handle("GET /ready", health.Ready())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "hello from %s", name) })
-	return serve.Run(ctx, new(discovery.Memory), "greeter", mux, serve.Config{Addr: addr, Health: health, LameDuck: lameDuck})
+	return serve.Run(ctx, new(discovery.Memory), "greeter", mux, serve.Config{Addr: addr, Health: health, LameDuck: lameDuck, Drain: time.Second})
 }
 
 // greet makes one call, and returns what came of it.
