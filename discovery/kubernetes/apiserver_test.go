@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -274,9 +275,7 @@ func pod(n int) object {
 // with returns an object with other values for some of its keys.
 func with(o object, pairs ...any) object {
 	changed := object{}
-	for k, v := range o {
-		changed[k] = v
-	}
+	maps.Copy(changed, o)
 	for i := 0; i < len(pairs); i += 2 {
 		changed[pairs[i].(string)] = pairs[i+1]
 	}

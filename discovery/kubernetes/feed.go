@@ -118,7 +118,7 @@ func (f *feed) watch(ctx context.Context) error {
 		f.version, f.read = e.version, time.Now()
 		if e.slice != nil && !f.board.apply(e) {
 			f.version = ""
-			return fmt.Errorf("%s: more than %d endpoint slices", f.c.access.server, maxSlices)
+			return f.c.tooMany()
 		}
 	}
 }

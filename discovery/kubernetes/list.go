@@ -27,14 +27,18 @@ func (c *Client) list(ctx context.Context, n name) (map[string]*slice, string, e
 		for _, s := range p.Items {
 			all[s.Metadata.Name] = &s
 		}
+		if len(all) > maxSlices {
+			return nil, "", c.tooMany()
+		}
 		if next = p.Metadata.Continue; next == "" {
 			return all, p.Metadata.ResourceVersion, nil
 		}
-		if len(all) > maxSlices {
-			break
-		}
 	}
 	return nil, "", fmt.Errorf("%s: the list goes on after %d pages and %d slices", c.access.server, maxPages, len(all))
+}
+
+func (c *Client) tooMany() error {
+	return fmt.Errorf("%s: more than %d endpoint slices", c.access.server, maxSlices)
 }
 
 func (c *Client) listPage(ctx context.Context, n name, next string) (page, error) {

@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,4 +120,34 @@ func TestMalformedLists(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A service has an end, in a list and in what comes after it.
+func TestTooManySlices(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		const most = 10000
+		n := most + 1
+		r.api.instead(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Query().Get("watch") != "" {
+				write(w, object{"type": "ADDED", "object": object{"metadata": object{"name": "last", "resourceVersion": "8"}}})
+				return
+			}
+			items := make([]object, n)
+			for i := range items {
+				items[i] = object{"metadata": object{"name": strconv.Itoa(i)}}
+			}
+			write(w, object{"kind": "EndpointSliceList", "metadata": object{"resourceVersion": "7"}, "items": items})
+		})
+		s := r.follow(r.client(), "orders")
+		errs := s.errors()
+		require.Len(t, errs, 1)
+		require.EqualError(t, errs[0], "kubernetes: endpoint slices of shop/orders not read yet: http://api: more than 10000 endpoint slices")
+		assert.Empty(t, s.news())
+		n = most
+		wait(time.Second)
+		assert.Equal(t, []string{""}, s.news())
+		errs = s.errors()
+		require.NotEmpty(t, errs)
+		require.EqualError(t, errs[0], "kubernetes: endpoint slices of shop/orders not read for 0s: http://api: more than 10000 endpoint slices")
+	})
 }
