@@ -22,7 +22,8 @@
 // [Cluster] or [WithNamespace] says. Without a port it is the one that [WithPort]
 // names; or else the one called http, or https, or the Service's first.
 // The number of a Service's own port (port) is not in its slices and means
-// nothing here.
+// nothing here. A URL can have numbers only, as in http://orders.shop:9090/; 80
+// for http and 443 for https are the same as none.
 //
 // # Instances
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -128,6 +129,39 @@ func TestRealExpired(t *testing.T) {
 	assert.Contains(t, log.String(), "endpoint slices are listed again")
 	t.Logf("log:\n%s", log.String())
 }
+
+// Bookmarks carry the version on while other services change, about once a
+// minute.
+func TestRealBookmarks(t *testing.T) {
+	s := startRealServer(t)
+	proxy := registrytest.NewProxy(t, s.addr)
+	versions := make(chan int, 100)
+	base := s.http.Transport
+	c := kubernetes.New(
+		kubernetes.WithCluster(kubernetes.Cluster{Server: "https://" + proxy.Addr(), Token: callerToken, Namespace: "shop"}),
+		kubernetes.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if version, err := strconv.Atoi(r.URL.Query().Get("resourceVersion")); err == nil {
+				versions <- version
+			}
+			return base.RoundTrip(r)
+		})}))
+	t.Cleanup(c.Close)
+	see(t, c, "orders").set("")
+	first := <-versions
+	other := sliceOf("other", pod(1))
+	other["metadata"].(object)["labels"] = object{"kubernetes.io/service-name": "other"}
+	changed, err := strconv.Atoi(versionOf(t, s.must(t, http.MethodPost, slicesPath, other)))
+	require.NoError(t, err)
+	assert.Greater(t, changed, first)
+	time.Sleep(70 * time.Second)
+	proxy.Cut()
+	proxy.Heal()
+	assert.GreaterOrEqual(t, <-versions, changed)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Rights that are missing are named, and used as soon as they are there.
 func TestRealRights(t *testing.T) {
