@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,13 +127,14 @@ func TestMalformedLists(t *testing.T) {
 func TestTooManySlices(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		const most = 10000
-		n := most + 1
+		var n atomic.Int64
+		n.Store(most + 1)
 		r.api.instead(func(w http.ResponseWriter, req *http.Request) {
 			if req.URL.Query().Get("watch") != "" {
 				write(w, object{"type": "ADDED", "object": object{"metadata": object{"name": "last", "resourceVersion": "8"}}})
 				return
 			}
-			items := make([]object, n)
+			items := make([]object, n.Load())
 			for i := range items {
 				items[i] = object{"metadata": object{"name": strconv.Itoa(i)}}
 			}
@@ -143,7 +145,7 @@ func TestTooManySlices(t *testing.T) {
 		require.Len(t, errs, 1)
 		require.EqualError(t, errs[0], "kubernetes: endpoint slices of shop/orders not read yet: http://api: more than 10000 endpoint slices")
 		assert.Empty(t, s.news())
-		n = most
+		n.Store(most)
 		wait(time.Second)
 		assert.Equal(t, []string{""}, s.news())
 		errs = s.errors()
