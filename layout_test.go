@@ -134,6 +134,25 @@ func TestRequirements(t *testing.T) {
 	}, direct)
 }
 
+// Modules that our packages link, tests apart. Registries whose clients bring
+// more are modules of their own.
+func TestLinkedModules(t *testing.T) {
+	sources(t) // which tells the test cache that the result depends on them
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./...")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	linked := slices.Compact(slices.Sorted(strings.FieldsSeq(string(out))))
+	linked = slices.DeleteFunc(linked, func(path string) bool { return path == module })
+	assert.Subset(t, []string{
+		"github.com/cenkalti/backoff/v4",
+		"github.com/sony/gobreaker/v2",
+		"golang.org/x/net",
+		"golang.org/x/sync",
+		"golang.org/x/text", // of golang.org/x/net
+	}, linked)
+}
+
 // A package is explained in one place, and everybody knows where.
 func TestPackageComments(t *testing.T) {
 	comments := make(map[string][]string) // files with one, by folder

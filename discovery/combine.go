@@ -11,7 +11,10 @@ import (
 
 // Merge returns a [Watcher] of several registries as if they were one: its
 // sets are the union of theirs. Where two list the same key, the watcher that
-// comes first in the arguments wins.
+// comes first in the arguments wins. Registries that know the same copies by
+// different IDs are made to agree by [ByAddr]. Weights and priorities are taken
+// as they are, and must mean the same in all of them: where some say nothing of
+// weights, 1 should be the usual one in the others.
 //
 // It yields as soon as one of them knows any instance, without waiting for the
 // others, because some copies to call are better than none, and a registry
@@ -21,7 +24,19 @@ import (
 //
 // Errors of all watchers pass as news. One stands until its own watcher yields
 // a set: a set that comes from another is followed by the errors that stand,
-// joined. [ErrUnknownService] does not stand, as it is an answer.
+// joined.
+//
+// [ErrUnknownService] is an answer: from one watcher, it means that this one
+// has no copies, whatever it had before. It passes only when all say so, since
+// a service that one registry does not know may well be in another that has not
+// answered yet.
+//
+// What a watcher says of its own copies is believed at once, also that there
+// are none, as a copy that is withdrawn must get no more calls. A registry that
+// may lose its memory is for its watcher to doubt, as package eureka does:
+// readers that doubt an empty set, such as package transport, see the union only.
+// One that fails keeps its last set in the union, so that copies should leave a
+// registry before it is shut down for good.
 //
 // Changes that come faster than a watch is read are merged into the latest set.
 // A watch of no watchers at all yields an empty set.
@@ -38,7 +53,7 @@ func Merge(watchers ...Watcher) Watcher {
 // until an earlier one has answered, and the first set is not an empty one
 // before every watcher has said something. A watcher that fails after it has
 // yielded a set keeps its place, since its last set stands. Errors pass as with
-// Merge.
+// Merge, and a watcher that says [ErrUnknownService] knows no instance.
 func Fallback(watchers ...Watcher) Watcher {
 	return newCombination("Fallback", firstNonEmpty, watchers)
 }
@@ -100,20 +115,24 @@ type parts struct {
 	combine func(sets [][]Instance) []Instance
 	news    latest
 
-	mu        sync.Mutex   // guards the rest; news is locked within it
-	sets      [][]Instance // the last of each watcher
-	errs      []error      // of each watcher since its last set
-	silent    map[int]bool // who has said nothing yet
-	known     bool         // whether any set has come
+	mu        sync.Mutex // guards the rest; news is locked within it
+	parts     []part
+	known     bool // whether any set has come
+	denied    bool // whether ErrUnknownService was passed on since the last set
 	published bool
 	last      []Instance // what was published
 }
 
+// A part is what one watcher has said.
+type part struct {
+	spoken  bool
+	set     []Instance // the last; none if the service is unknown
+	unknown bool       // the last answer was that the service is
+	err     error      // since the last answer
+}
+
 func newParts(combine func([][]Instance) []Instance, n int) *parts {
-	p := &parts{combine: combine, sets: make([][]Instance, n), errs: make([]error, n), silent: make(map[int]bool, n)}
-	for i := range n {
-		p.silent[i] = true
-	}
+	p := &parts{combine: combine, parts: make([]part, n)}
 	if n == 0 {
 		p.news.publish(nil)
 	}
@@ -124,24 +143,34 @@ func newParts(combine func([][]Instance) []Instance, n int) *parts {
 func (p *parts) hear(i int, set []Instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.silent, i)
-	recovered := err == nil && p.errs[i] != nil
-	if p.errs[i] = err; errors.Is(err, ErrUnknownService) {
-		p.errs[i] = nil
+	said := &p.parts[i]
+	recovered := said.err != nil
+	unknown := errors.Is(err, ErrUnknownService)
+	said.spoken = true
+	switch {
+	case err == nil:
+		said.set, said.unknown, said.err = set, false, nil
+		p.known = true
+	case unknown:
+		said.set, said.unknown, said.err = nil, true, nil
+	default:
+		said.err, recovered = err, false
 	}
-	if err == nil {
-		p.sets[i], p.known = set, true
-	}
-	whole, isNew := p.whole(recovered)
-	if err != nil && (!isNew || p.errs[i] == nil) { // otherwise it is said below
+	if p.all(func(p part) bool { return p.unknown }) {
+		p.denied = true
 		p.news.fail(err)
+		return
 	}
-	if isNew {
-		p.published, p.last = true, whole
+	whole, isNew := p.whole(recovered || p.denied && err == nil)
+	switch {
+	case isNew:
+		p.published, p.last, p.denied = true, whole, false
 		p.news.publish(whole)
-		if standing := errors.Join(p.errs...); standing != nil {
+		if standing := p.standing(); standing != nil {
 			p.news.fail(standing)
 		}
+	case said.err != nil:
+		p.news.fail(err)
 	}
 }
 
@@ -150,9 +179,26 @@ func (p *parts) whole(recovered bool) (set []Instance, isNew bool) {
 	if !p.known {
 		return nil, false
 	}
-	set = p.combine(p.sets)
+	sets := make([][]Instance, len(p.parts))
+	for i, part := range p.parts {
+		sets[i] = part.set
+	}
+	set = p.combine(sets)
 	if !p.published {
-		return set, len(set) > 0 || len(p.silent) == 0
+		return set, len(set) > 0 || p.all(func(p part) bool { return p.spoken })
 	}
 	return set, recovered || !equalSets(p.last, set)
+}
+
+// standing returns the errors that stand, joined.
+func (p *parts) standing() error {
+	errs := make([]error, len(p.parts))
+	for i, part := range p.parts {
+		errs[i] = part.err
+	}
+	return errors.Join(errs...)
+}
+
+func (p *parts) all(are func(part) bool) bool {
+	return !slices.ContainsFunc(p.parts, func(p part) bool { return !are(p) })
 }

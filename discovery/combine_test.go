@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,90 @@ func TestMergeErrorsStand(t *testing.T) {
 		c.Fail(nil)
 		w.says("[a]") // an unknown service is an answer, and does not stand
 	})
+}
+
+// An unknown service is an answer of all registries together, and that of one
+// of them means that it has no copies.
+func TestUnknownServiceInSomeRegistries(t *testing.T) {
+	for name, combine := range map[string]func(...discovery.Watcher) discovery.Watcher{
+		"Merge": discovery.Merge, "Fallback": discovery.Fallback,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newDenier(), newDenier()
+				w := start(t, combine(a, b), "orders")
+				a.Set("orders")
+				w.says() // b may know it
+				b.Set("orders", named("b")...)
+				w.says("[b]")
+				a.Set("orders", named("a")...)
+				w.heard()
+				a.Set("orders")
+				w.says("[b]") // a's copies are gone
+				b.Fail(errors.New("no route"))
+				w.says("error: no route")
+				b.Fail(nil)
+				w.says("[b]")
+				b.Set("orders")
+				w.says("error: discovery: unknown service")
+				b.Set("orders", named("b")...)
+				w.says("[b]") // as before, so the error is over
+			})
+			synctest.Test(t, func(t *testing.T) { // who cannot be asked may know it
+				a, b := newDenier(), newDenier()
+				b.Fail(errors.New("no route"))
+				w := start(t, combine(a, b), "orders")
+				a.Set("orders")
+				w.says("error: no route")
+				b.Fail(nil)
+				b.Set("orders")
+				w.says("error: discovery: unknown service")
+				b.Fail(errors.New("no route"))
+				w.says("error: no route")
+			})
+			synctest.Test(t, func(t *testing.T) { // nor has the copy of one that is not known any more
+				a := newDenier()
+				ended := false
+				a.Set("orders", named("a")...)
+				w := start(t, combine(a, silent(&ended)), "orders")
+				w.says("[a]")
+				a.Set("orders")
+				w.says("[]")
+			})
+		})
+	}
+}
+
+// A denier is a Memory that says of empty services that it does not know them,
+// and nothing at first.
+type denier struct {
+	*discovery.Memory
+	sets atomic.Int32
+}
+
+func newDenier() *denier { return &denier{Memory: new(discovery.Memory)} }
+
+func (d *denier) Set(service string, instances ...discovery.Instance) {
+	d.sets.Add(1)
+	d.Memory.Set(service, discovery.Addrs("none:1")...) // so that the next is news
+	synctest.Wait()
+	d.Memory.Set(service, instances...)
+}
+
+func (d *denier) Watch(ctx context.Context, service string) seq {
+	return func(yield func([]discovery.Instance, error) bool) {
+		for set, err := range d.Memory.Watch(ctx, service) {
+			switch {
+			case err == nil && len(set) == 1 && set[0].Addr == "none:1", err == nil && d.sets.Load() == 0:
+				continue
+			case err == nil && len(set) == 0:
+				set, err = nil, discovery.ErrUnknownService
+			}
+			if !yield(set, err) {
+				return
+			}
+		}
+	}
 }
 
 func TestFallbackDoesNotWait(t *testing.T) {

@@ -7,8 +7,11 @@
 //
 //   - [Static] holds fixed sets, [Memory] a whole registry in memory.
 //   - [Poll] makes a Watcher of a function that asks once.
-//   - [Merge] makes several registries one, [Fallback] uses the first that
-//     knows any copy, and [Share] watches once for many readers.
+//   - [Merge] makes several registries one, [ByAddr] has them agree on which
+//     copies are the same, and [Fallback] uses the first that knows any copy.
+//   - [Share] watches once for many readers.
+//   - [Snapshot] keeps the last sets on disk, for processes that start while
+//     the registry is down.
 //
 // This package knows nothing of balancing, nor of HTTP.
 //

@@ -74,6 +74,9 @@ func TestImportingDoesNothing(t *testing.T) {
 			for _, imported := range file.Imports {
 				name, err := strconv.Unquote(imported.Path.Value)
 				require.NoError(t, err)
+				if name == "os" && filepath.Base(path) == "snapshotstore.go" {
+					continue // discovery.Snapshot keeps files, in the folder that it is given
+				}
 				assert.NotContains(t, []string{"os", "os/exec", "os/signal", "io/ioutil", "embed", "flag", "expvar"}, name, path)
 			}
 			for _, decl := range file.Decls {

@@ -19,7 +19,7 @@ var ErrClosed = errors.New("eureka: closed")
 // concurrently.
 type Client struct {
 	config
-	servers  []*server
+	cluster  cluster
 	unusable error // why the server URLs cannot be used; nil if they can
 	http     *http.Client
 	own      *http.Transport // to be closed by us; nil under a user's client
@@ -30,10 +30,10 @@ type Client struct {
 
 	ctx    context.Context // done when the client is closed
 	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup // the feed and the heartbeats
+	tasks  sync.WaitGroup // feeds, heartbeats, and the search for servers
 
-	mu    sync.Mutex // guards feed and lines; taken before a feed's
-	feed  *feed      // the running one; nil while nothing is watched
+	mu    sync.Mutex       // guards the rest; taken before a feed's
+	feeds map[string]*feed // the running ones: by service, or one without a name for all
 	lines map[copyKey]*line
 }
 
@@ -43,19 +43,23 @@ var (
 )
 
 // New returns a client of the servers at serverURLs, comma-separated, such as
-// "http://10.0.0.1:8761/eureka,http://10.0.0.2:8761/eureka". The first that
-// answers is used until it fails, in the order written. User and password
-// belong into the URL, percent-encoded: "https://user:pass%2Fword@host/eureka".
+// "http://10.0.0.1:8761/eureka,http://10.0.0.2:8761/eureka". One of them is
+// chosen at random and used until it fails, and for some 20 min at most: see
+// "Choosing a server" in the package's documentation, and [WithServersInOrder].
+// User and password belong into the URL, percent-encoded:
+// "https://user:pass%2Fword@host/eureka". With [WithZone] or [WithServers],
+// serverURLs may be empty.
 //
 // New does no I/O and starts nothing. A URL that cannot be used is reported by
 // the first use of the client: [Client.Register] fails with it, and
 // [Client.Watch] yields it.
 func New(serverURLs string, opts ...Option) *Client {
-	c := &Client{config: newConfig(opts), lines: make(map[copyKey]*line)}
-	c.servers, c.unusable = parseServers(serverURLs)
-	c.reads.servers, c.writes.servers = c.servers, c.servers
-	c.writes.strict = true
+	c := &Client{config: newConfig(opts), feeds: make(map[string]*feed), lines: make(map[copyKey]*line)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.unusable = c.cluster.init(c, serverURLs)
+	c.reads.cluster, c.writes.cluster = &c.cluster, &c.cluster
+	c.reads.ordered, c.writes.ordered = c.ordered, c.ordered
+	c.writes.strict = true
 
 	base := c.httpClient
 	if base == nil {
@@ -101,6 +105,18 @@ func (c *Client) Close() {
 	c.mu.Unlock()
 	c.tasks.Wait()
 	c.closeIdle()
+}
+
+// spawn runs a task that ends when the client is closed, which waits for it.
+// It reports false if the client has been closed.
+func (c *Client) spawn(task func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed() {
+		return false
+	}
+	c.tasks.Go(task)
+	return true
 }
 
 // closed reports whether Close has been called.

@@ -14,10 +14,11 @@ import (
 	"github.com/namesake-go/namesake/discovery/discoverytest"
 	"github.com/namesake-go/namesake/discovery/eureka"
 	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
+	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
 // harness tests the client against a real server, in virtual time.
-func harness(plain bool) discoverytest.Harness {
+func harness(plain bool, opts ...eureka.Option) discoverytest.Harness {
 	return discoverytest.Harness{
 		Run: func(t *testing.T, check func(t *testing.T)) { synctest.Test(t, check) },
 		New: func(t testing.TB) discoverytest.Subject {
@@ -37,7 +38,7 @@ func harness(plain bool) discoverytest.Harness {
 				}
 				server.ServeHTTP(w, req)
 			}))
-			c := r.client("http://a/eureka")
+			c := r.client("http://a/eureka", opts...)
 			return discoverytest.Subject{
 				Watcher:   c,
 				Registrar: c,
@@ -81,6 +82,10 @@ func TestConformance(t *testing.T) {
 			t.Run("registrar", func(t *testing.T) { discoverytest.TestRegistrar(t, harness(plain)) })
 		})
 	}
+	t.Run("by service", func(t *testing.T) {
+		discoverytest.TestWatcher(t, harness(false, eureka.WithFetchByService()))
+		discoverytest.TestRegistrar(t, harness(false, eureka.WithFetchByService()))
+	})
 }
 
 func TestOurServer(t *testing.T) {
@@ -130,5 +135,37 @@ func TestOurServer(t *testing.T) {
 		require.NoError(t, other.Close(t.Context()))
 		assert.Equal(t, []string{""}, s.news())
 		assert.Empty(t, s.errors())
+	})
+}
+
+// A server that is restarted has no memory. The next heartbeat finds that out,
+// and the copy is back at the same moment.
+func TestServerRestarts(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		server := eurekaserver.New()
+		t.Cleanup(func() { server.Close() })
+		f := &fake{rig: r}
+		f.answer(server.ServeHTTP)
+		r.serve("a:80", f)
+		reg := r.register(r.client("http://a/eureka"), copyOne)
+		before := announced(t, f.all()[0])
+		wait(20 * time.Second)
+		server.Close()
+		server = eurekaserver.New()
+		f.answer(server.ServeHTTP)
+
+		wait(10*time.Second - 1)
+		assert.Empty(t, f.lines())
+		wait(1)
+		requests := f.all()
+		require.Len(t, requests, 2)
+		assert.Equal(t, dirtyOf(t, requests[0]), before.LastDirty)
+		after := announced(t, requests[1])
+		assert.Greater(t, after.LastDirty, before.LastDirty)
+		assert.Equal(t, with(before, func(in *wire.Instance) { in.LastDirty = after.LastDirty }), after)
+		seen, err := reg.RemoteStatus(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, eureka.Up, seen)
+		require.NoError(t, reg.Close(t.Context()))
 	})
 }

@@ -127,9 +127,11 @@ func ExampleRegistration_SetStatus() {
 	// 1
 }
 
-// All options. New does no I/O, so this runs without any server.
+// A primary with a standby, and other settings. New does no I/O, so this runs
+// without any server.
 func ExampleNew() {
 	registry := eureka.New("https://user:pass%2Fword@eureka-1.example/eureka, https://user:pass%2Fword@eureka-2.example/eureka",
+		eureka.WithServersInOrder(),
 		eureka.WithPollInterval(10*time.Second),
 		eureka.WithLease(10*time.Second, 30*time.Second),
 		eureka.WithHostNames(),

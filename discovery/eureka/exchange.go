@@ -101,8 +101,7 @@ func (c *Client) send(ctx context.Context, s *server, r request) (answer, error)
 		return answer{}, err
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "namesake")
-	req.Header.Set("DiscoveryIdentity-Name", "Namesake")
+	c.identity.introduce(req.Header)
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -129,4 +128,16 @@ func (c *Client) send(ctx context.Context, s *server, r request) (answer, error)
 		err = fmt.Errorf("answer is longer than %d bytes", maxRegistryBytes)
 	}
 	return a, err
+}
+
+// introduce says who asks.
+func (i Identity) introduce(h http.Header) {
+	h.Set("User-Agent", i.UserAgent)
+	h.Set("DiscoveryIdentity-Name", i.Name)
+	if i.Version != "" {
+		h.Set("DiscoveryIdentity-Version", i.Version)
+	}
+	if i.ID != "" {
+		h.Set("DiscoveryIdentity-Id", i.ID)
+	}
 }

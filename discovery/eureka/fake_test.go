@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -46,13 +47,15 @@ func (r *rig) transport() *http.Transport {
 	return tr
 }
 
-// client returns a client over the network, which logs to r.log.
+// client returns a client over the network, which logs to r.log and uses
+// servers in the order written.
 func (r *rig) client(urls string, opts ...eureka.Option) *eureka.Client {
 	tr := r.transport()
 	logger := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c := eureka.New(urls, append([]eureka.Option{
 		eureka.WithHTTPClient(&http.Client{Transport: tr}),
 		eureka.WithLogger(logger),
+		eureka.WithServersInOrder(), // tests say otherwise where it matters
 	}, opts...)...)
 	r.t.Cleanup(func() {
 		c.Close()
@@ -102,6 +105,7 @@ func (r *rig) fake(addr string) *fake {
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body bytes.Buffer
 	_, _ = body.ReadFrom(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body.Bytes())) // for a script that reads it
 	f.mu.Lock()
 	f.requests = append(f.requests, seen{
 		line: r.Method + " " + r.URL.RequestURI(), at: f.rig.since(), header: r.Header.Clone(), body: body.String(),
@@ -214,7 +218,7 @@ type stream struct {
 }
 
 // follow watches a service until the test ends.
-func (r *rig) follow(c *eureka.Client, service string) *stream {
+func (r *rig) follow(c discovery.Watcher, service string) *stream {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := new(stream)
 	var done sync.WaitGroup

@@ -7,19 +7,21 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // A feed is one run of the loop that fetches the registry for all watches of
-// a client. It begins with the first watch and ends with the last.
+// a client, or one service for all watches of that. It begins with the first
+// watch and ends with the last.
 type feed struct {
-	c      *Client
-	cancel context.CancelFunc
-	done   chan struct{} // closed when run has returned
+	c       *Client
+	service string // the only one fetched; empty with a client that fetches all
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when run has returned
 
 	// Of run alone:
 	source   *server   // where the registry comes from; nil asks for all of it
 	revision string    // of the registry; empty if its server cannot wait for changes
-	read     time.Time // when a server last confirmed or changed the registry
 	due      time.Time // when to fetch all of it again
 	shrunk   bool      // in this fetch, a server said that most copies are gone
 	doubt    bool      // so it was in the last fetch, and no server knew better
@@ -28,18 +30,20 @@ type feed struct {
 
 	mu       sync.Mutex // guards the rest, and the watches
 	registry *registry  // nil until the first has been read; set by run alone
+	server   string     // the one that last confirmed or changed it
+	read     time.Time  // when that was; set by run alone
 	failure  error      // why it cannot be read now; nil if it can
 	watches  map[*watch]struct{}
 }
 
-func newFeed(c *Client, cancel context.CancelFunc) *feed {
-	return &feed{c: c, cancel: cancel, done: make(chan struct{}), watches: make(map[*watch]struct{})}
+func newFeed(c *Client, service string, cancel context.CancelFunc) *feed {
+	return &feed{c: c, service: service, cancel: cancel, done: make(chan struct{}), watches: make(map[*watch]struct{})}
 }
 
 // run fetches until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	defer close(f.done)
-	r := newRetry(f.c.poll)
+	r := retry.New(f.c.poll)
 	for {
 		start := time.Now()
 		waiting := f.revision != ""
@@ -51,20 +55,20 @@ func (f *feed) run(ctx context.Context) {
 		var pause time.Duration
 		switch {
 		case f.doubt: // in the meantime, copies announce themselves again
-			pause = jitter(min(f.c.poll, f.registry.renewal()*6/5))
+			pause = retry.Jitter(min(f.c.poll, f.registry.renewal()*6/5))
 		case err != nil:
-			pause = r.delay()
+			pause = r.Delay()
 		case f.revision == "":
-			r.reset()
-			pause = jitter(f.c.poll)
+			r.Reset()
+			pause = retry.Jitter(f.c.poll)
 		case waiting:
-			r.reset()
+			r.Reset()
 			pause = f.pace.after(time.Since(start), f.changed, f.c.poll)
 		default:
 			// All of the registry has been read, and now its changes are
 			// waited for, at once. Only when that works is the failure over.
 		}
-		if !sleep(ctx, pause) {
+		if !retry.Sleep(ctx, pause) {
 			return
 		}
 	}
@@ -99,6 +103,13 @@ func (f *feed) report(err error) {
 	}
 }
 
+// confirm takes note that s says that the registry is up to date.
+func (f *feed) confirm(s *server) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.server, f.read = s.String(), time.Now()
+}
+
 // publish makes r the registry.
 func (f *feed) publish(r *registry) {
 	f.mu.Lock()
@@ -127,6 +138,11 @@ func (f *feed) add(w *watch) (unusable []error) {
 
 // offer must be called with mu held.
 func (f *feed) offer(w *watch) (unusable []error) {
+	app := f.registry.named(w.service)
+	if app != nil && app == w.app {
+		return nil // it has not changed
+	}
+	w.app = app
 	set, unusable := f.registry.set(w.service, f.c.hostNames)
 	w.offer(set)
 	return unusable

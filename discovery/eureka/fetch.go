@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 const (
@@ -37,6 +39,9 @@ func (f *feed) fetch(ctx context.Context) error {
 	f.shrunk = false
 	err := f.c.reads.try(ctx, func(ctx context.Context, s *server) error {
 		f.changed = false
+		if f.c.byService {
+			return f.fetchService(ctx, s)
+		}
 		if f.mayAskDelta(s) {
 			if ok, err := f.fetchDelta(ctx, s); ok || err != nil {
 				return err
@@ -57,7 +62,9 @@ func (f *feed) mayAskDelta(s *server) bool {
 // fetchDelta asks s for changes. It reports false if all must be fetched.
 func (f *feed) fetchDelta(ctx context.Context, s *server) (ok bool, err error) {
 	waiting := f.revision != ""
-	a, err := f.c.exchange(ctx, s, request{method: http.MethodGet, path: "/apps/delta", read: true, revision: f.revision})
+	a, err := f.c.exchange(ctx, s, request{
+		method: http.MethodGet, path: "/apps/delta", query: f.c.readQuery(), read: true, revision: f.revision,
+	})
 	if err == nil {
 		ok, err = f.useDelta(s, a, waiting)
 	}
@@ -70,7 +77,7 @@ func (f *feed) fetchDelta(ctx context.Context, s *server) (ok bool, err error) {
 func (f *feed) useDelta(s *server, a answer, waiting bool) (ok bool, err error) {
 	switch {
 	case a.code == http.StatusNotModified && waiting:
-		f.read = time.Now()
+		f.confirm(s)
 		return true, nil
 	case a.code == http.StatusOK:
 	default:
@@ -87,14 +94,15 @@ func (f *feed) useDelta(s *server, a answer, waiting bool) (ok bool, err error) 
 		return false, err
 	}
 	if strings.EqualFold(a.header.Get(fullHeader), "true") {
-		return true, f.replace(s, a, doc)
+		return true, f.replace(s, revisionOf(a), doc.Applications)
 	}
 	next := f.registry.apply(doc.Applications)
 	if next.hash() != doc.Hash {
 		f.c.log.Debug("registry differs from the server's after a delta", "server", s.String(), "hash", next.hash(), "server_hash", doc.Hash)
 		return false, nil
 	}
-	f.read, f.revision = time.Now(), revisionOf(a)
+	f.confirm(s)
+	f.revision = revisionOf(a)
 	f.changed = len(doc.Applications) > 0
 	if f.changed {
 		f.publish(next)
@@ -104,7 +112,7 @@ func (f *feed) useDelta(s *server, a answer, waiting bool) (ok bool, err error) 
 
 // fetchAll reads the whole registry from s.
 func (f *feed) fetchAll(ctx context.Context, s *server) error {
-	a, err := f.c.exchange(ctx, s, request{method: http.MethodGet, path: "/apps/", read: true})
+	a, err := f.get(ctx, s, "/apps/")
 	if err != nil {
 		return err
 	}
@@ -115,18 +123,29 @@ func (f *feed) fetchAll(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	return f.replace(s, a, doc)
+	return f.replace(s, revisionOf(a), doc.Applications)
+}
+
+func (f *feed) get(ctx context.Context, s *server, path string) (answer, error) {
+	return f.c.exchange(ctx, s, request{method: http.MethodGet, path: path, query: f.c.readQuery(), read: true})
+}
+
+func (c *Client) readQuery() url.Values {
+	if len(c.regions) == 0 {
+		return nil
+	}
+	return url.Values{"regions": {strings.Join(c.regions, ",")}}
 }
 
 // replace makes the registry what s says it is.
-func (f *feed) replace(s *server, a answer, doc wire.Applications) error {
-	next := newRegistry(doc.Applications)
-	if f.registry != nil && 2*next.size() < f.registry.size() && !f.doubt {
+func (f *feed) replace(s *server, revision string, apps []wire.Application) error {
+	next := newRegistry(apps)
+	if f.registry != nil && 2*next.size < f.registry.size && !f.doubt {
 		f.shrunk = true
 		return fmt.Errorf("%s: %w", s, errShrunk)
 	}
-	now := time.Now()
-	f.source, f.revision, f.read, f.due = s, revisionOf(a), now, now.Add(jitter(fullEvery))
+	f.confirm(s)
+	f.source, f.revision, f.due = s, revision, time.Now().Add(retry.Jitter(fullEvery))
 	f.publish(next)
 	return nil
 }

@@ -64,6 +64,29 @@ func readUint32(s string) uint32 {
 	return uint32(n)
 }
 
+// describe returns a copy as this client announces it, or why it cannot be.
+func (c *config) describe(service string, in discovery.Instance) (wire.Instance, error) {
+	w, err := toWire(service, in, c.renewal, c.lease)
+	if err != nil {
+		return wire.Instance{}, err
+	}
+	w.DataCenter = c.dataCenter
+	scheme := cmp.Or(in.Scheme, "http")
+	page := func(location string) string {
+		if strings.HasPrefix(location, "/") {
+			return scheme + "://" + in.Addr + location
+		}
+		return location
+	}
+	w.HomePageURL, w.StatusPageURL = page(c.pages.Home), page(c.pages.Status)
+	if scheme == "https" {
+		w.SecureHealthCheckURL = page(c.pages.Health)
+	} else {
+		w.HealthCheckURL = page(c.pages.Health)
+	}
+	return w, nil
+}
+
 // toWire returns a copy as Eureka wants it announced, with the status UP, or
 // why it cannot be.
 func toWire(service string, in discovery.Instance, renewal, lease time.Duration) (wire.Instance, error) {

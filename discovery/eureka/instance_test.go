@@ -12,6 +12,7 @@ import (
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/eureka"
+	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
@@ -110,6 +111,50 @@ func TestInstanceThatCannotBeCalled(t *testing.T) {
 		assert.Empty(t, s.errors())
 		assert.Equal(t, 5, strings.Count(r.log.String(), "instance left out"))
 		assert.Contains(t, r.log.String(), `instance \"orders-2\" of ORDERS: none of its ports is enabled`)
+	})
+}
+
+func TestPages(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		f := r.fake("a:80")
+		f.answer(listing(nil))
+		c := r.client("http://a", eureka.WithPages(eureka.Pages{Home: "https://wiki.example/orders", Status: "/info", Health: "/health"}))
+		reg := r.register(c, copyOne)
+		in := announced(t, f.all()[0])
+		assert.Equal(t, "https://wiki.example/orders", in.HomePageURL)
+		assert.Equal(t, "http://192.0.2.1:8080/info", in.StatusPageURL)
+		assert.Equal(t, "http://192.0.2.1:8080/health", in.HealthCheckURL)
+		assert.Empty(t, in.SecureHealthCheckURL)
+		require.NoError(t, reg.Update(t.Context(), discovery.Instance{Addr: "[2001:db8::1]:8443", Scheme: "https"}))
+		in = announced(t, f.all()[0])
+		assert.Equal(t, "https://[2001:db8::1]:8443/info", in.StatusPageURL)
+		assert.Equal(t, "https://[2001:db8::1]:8443/health", in.SecureHealthCheckURL)
+		assert.Empty(t, in.HealthCheckURL)
+		require.NoError(t, reg.Close(t.Context()))
+	})
+}
+
+func TestAmazon(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		server := eurekaserver.New()
+		t.Cleanup(server.Close)
+		f := &fake{rig: r}
+		f.answer(server.ServeHTTP)
+		r.serve("a:80", f)
+		c := r.client("http://a/eureka", eureka.WithAmazon(map[string]string{"instance-id": "i-1", "availability-zone": "eu-1a"}))
+		reg, err := c.Register(t.Context(), "orders", discovery.Instance{Addr: "192.0.2.1:8080", Zone: "z1"})
+		require.NoError(t, err)
+		assert.Equal(t, wire.DataCenter{Name: wire.Amazon, Metadata: map[string]string{"instance-id": "i-1", "availability-zone": "eu-1a"}},
+			announced(t, f.all()[0]).DataCenter)
+		for set, err := range c.Watch(t.Context(), "orders") {
+			require.NoError(t, err)
+			assert.Equal(t, "eu-1a", set[0].Zone)
+			assert.Equal(t, "192.0.2.1:orders:8080", set[0].ID)
+			break
+		}
+		wait(30 * time.Second)
+		assert.Contains(t, f.lines(), "PUT /eureka/apps/ORDERS/192.0.2.1:orders:8080")
+		require.NoError(t, reg.Close(t.Context()))
 	})
 }
 

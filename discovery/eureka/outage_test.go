@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
@@ -73,6 +74,21 @@ func TestRecovery(t *testing.T) {
 		wait(time.Minute)
 		_, err, _ = next()
 		assert.ErrorContains(t, err, "503", "a slow reader has not seen the outages that are over")
+	})
+}
+
+// A program that starts while no server answers has others to fall back on.
+func TestStartWithoutServers(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		f := r.fake("a:80")
+		c := r.client("http://a")
+		watcher := discovery.Fallback(c, discovery.Static{"orders": discovery.Addrs("192.0.2.2:8080")})
+		s := r.follow(watcher, "orders")
+		assert.Equal(t, []string{" 192.0.2.2:8080"}, s.news())
+		assert.NotEmpty(t, s.errors())
+		f.answer(listing([]wire.Instance{up("ORDERS", 1)}))
+		wait(time.Second)
+		assert.Equal(t, []string{one}, s.news())
 	})
 }
 

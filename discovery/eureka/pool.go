@@ -3,23 +3,40 @@ package eureka
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
-// maxAttempts bounds the attempts of one request, each on another server.
-const maxAttempts = 3
+const (
+	// maxAttempts bounds the attempts of one request, each on another server.
+	maxAttempts = 3
 
-// A pool chooses servers. The last that was good is used again; those that
-// failed are the last resort, until all of them have failed.
+	// A session is how long a server is used before one is chosen anew, on
+	// average: so the load finds its way back to a server that was away. With
+	// a server of another zone than the client's it is shorter.
+	session    = 20 * time.Minute
+	farSession = 5 * time.Minute
+)
+
+// A pool chooses servers. The last that was good is used again, until the
+// session is over; those that failed in it are the last resort, until all of
+// them have failed.
 type pool struct {
-	servers []*server
+	cluster *cluster
+	ordered bool // servers are used in the order written
 	strict  bool // a rejection by one server is taken for the answer of all
 
-	mu   sync.Mutex // guards the rest
-	good *server
-	bad  map[*server]bool
+	mu      sync.Mutex // guards the rest
+	servers []*server  // of the cluster
+	order   []*server  // the same, as they are preferred in this session
+	good    *server
+	last    *server // good in the session before, until this one has its own
+	bad     map[*server]bool
+	until   time.Time // when the session ends
 }
 
 // try makes one request: up to three attempts, each on another server, until
@@ -29,12 +46,14 @@ type pool struct {
 //
 // Where ctx has a deadline, each attempt gets an equal share of what is left.
 func (p *pool) try(ctx context.Context, ask func(context.Context, *server) error) error {
+	servers, err := p.cluster.servers(ctx)
+	if err != nil {
+		return err
+	}
 	var failed error
-	var tried []*server
-	for left := min(maxAttempts, len(p.servers)); left > 0; left-- {
-		s := p.next(tried)
-		tried = append(tried, s)
-		err := attempt(ctx, s, left, ask)
+	candidates := p.candidates(servers)
+	for i, s := range candidates {
+		err := attempt(ctx, s, len(candidates)-i, ask)
 		if err == nil {
 			p.praise(s)
 			return nil
@@ -68,27 +87,80 @@ func attempt(ctx context.Context, s *server, left int, ask func(context.Context,
 	return ask(ctx, s)
 }
 
-// next returns the server for another attempt. There must be one that has not
-// been tried.
-func (p *pool) next(tried []*server) *server {
+// candidates returns the servers for the attempts of one request.
+func (p *pool) candidates(servers []*server) []*server {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	untried := func(s *server) bool { return !slices.Contains(tried, s) }
-	if p.good != nil && untried(p.good) {
-		return p.good
+	now := time.Now()
+	over := !now.Before(p.until)
+	if over {
+		p.good, p.last, p.bad = nil, p.good, make(map[*server]bool)
+		p.until = now.Add(retry.Spread(session))
 	}
-	if i := slices.IndexFunc(p.servers, func(s *server) bool { return untried(s) && !p.bad[s] }); i >= 0 {
-		return p.servers[i]
+	if over || !slices.Equal(p.servers, servers) {
+		p.reorder(servers)
 	}
-	return p.servers[slices.IndexFunc(p.servers, untried)]
+	rank := func(s *server) int {
+		switch {
+		case s == p.good:
+			return 0
+		case !p.bad[s]:
+			return 1
+		default:
+			return 2
+		}
+	}
+	list := slices.Clone(p.order)
+	slices.SortStableFunc(list, func(a, b *server) int { return rank(a) - rank(b) })
+	if i := slices.Index(list, p.last); i >= maxAttempts { // a new choice must not cost a request
+		list[maxAttempts-1] = p.last
+	}
+	return list[:min(maxAttempts, len(list))]
+}
+
+// reorder takes note of the servers that there are: at random, but the near
+// ones first. What is known of those that stay is kept.
+func (p *pool) reorder(servers []*server) {
+	p.servers, p.order = servers, slices.Clone(servers)
+	if !p.ordered {
+		rand.Shuffle(len(p.order), func(i, j int) { p.order[i], p.order[j] = p.order[j], p.order[i] })
+	}
+	slices.SortStableFunc(p.order, func(a, b *server) int {
+		switch {
+		case a.near == b.near:
+			return 0
+		case a.near:
+			return -1
+		default:
+			return 1
+		}
+	})
+	gone := func(s *server) bool { return !slices.Contains(servers, s) }
+	if gone(p.good) {
+		p.good = nil
+	}
+	if gone(p.last) {
+		p.last = nil
+	}
+	for s := range p.bad {
+		if gone(s) {
+			delete(p.bad, s)
+		}
+	}
 }
 
 // praise makes s the server to use.
 func (p *pool) praise(s *server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.good = s
 	delete(p.bad, s)
+	if p.good == s || !slices.Contains(p.servers, s) {
+		return
+	}
+	p.good, p.last = s, nil
+	if end := time.Now().Add(retry.Spread(farSession)); !s.near && p.order[0].near && end.Before(p.until) {
+		p.until = end
+	}
 }
 
 // blame makes s a last resort. When all servers are, none is.
@@ -98,10 +170,12 @@ func (p *pool) blame(s *server) {
 	if p.good == s {
 		p.good = nil
 	}
-	if p.bad == nil {
-		p.bad = make(map[*server]bool)
+	if p.last == s {
+		p.last = nil
 	}
-	p.bad[s] = true
+	if slices.Contains(p.servers, s) {
+		p.bad[s] = true
+	}
 	if len(p.bad) == len(p.servers) {
 		clear(p.bad)
 	}

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
-// Register announces a copy of a service, with the status UP, and keeps it
+// Register announces a copy of a service, with the status UP unless
+// [WithInitialStatus] or [WithHealthCheck] say otherwise, and keeps it
 // announced by heartbeats. What it returns is a *[Registration], which can
-// change the status.
+// change the status and what is announced.
 //
 // The application name is the service in upper case, and both virtual
 // addresses (VIPs) are the service. The host of in.Addr becomes host name and
@@ -26,14 +28,19 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 	if err := c.usable(); err != nil {
 		return nil, err
 	}
-	w, err := toWire(service, in, c.renewal, c.lease)
+	w, err := c.describe(service, in)
+	if err == nil {
+		err = settable(c.initial)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("eureka: register %q: %w", service, err)
 	}
-	r := &Registration{c: c, service: service, key: copyKey{app: w.App, id: w.InstanceID}, in: w, dirty: true}
-	r.want.Store(new(Up))
+	r := &Registration{c: c, service: service, key: copyKey{app: w.App, id: w.InstanceID}, in: w, from: &w, dirty: true}
+	r.want.Store(&c.initial)
+	r.data.Store(&w)
 	r.ctx, r.cancel = context.WithCancelCause(c.ctx)
 	r.line = c.line(r.key)
+	r.examine(ctx)
 	if err := r.start(ctx); err != nil {
 		r.cancel(ErrClosed)
 		c.release(r.key)
@@ -60,8 +67,11 @@ func (r *Registration) start(ctx context.Context) error {
 	}
 	r.touch()
 	err := r.persist(bound, r.tell)
-	if err == nil && !r.beatWith(&r.c.tasks) {
-		err = ErrClosed
+	if err == nil {
+		r.done = make(chan struct{})
+		if !r.c.spawn(r.beat) { // stopped by end or the client's Close, which wait for it
+			err = ErrClosed
+		}
 	}
 	if err != nil {
 		r.takeBack(ctx, old)
@@ -75,22 +85,10 @@ func (r *Registration) start(ctx context.Context) error {
 	return nil
 }
 
-// beatWith begins the heartbeats, unless the client has been closed.
-func (r *Registration) beatWith(tasks interface{ Go(func()) }) bool {
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	if r.c.closed() {
-		return false
-	}
-	r.done = make(chan struct{})
-	tasks.Go(r.beat) // stopped by end or the client's Close, which wait for it
-	return true
-}
-
 // persist repeats do until it succeeds, a server rejects it, or ctx is done.
 // The error then says what kept it from succeeding.
 func (r *Registration) persist(ctx context.Context, do func(context.Context) error) error {
-	delays := newRetry(r.c.renewal)
+	delays := retry.New(r.c.renewal)
 	var last error
 	for {
 		err := do(ctx)
@@ -99,7 +97,7 @@ func (r *Registration) persist(ctx context.Context, do func(context.Context) err
 		}
 		if ctx.Err() == nil {
 			last = err
-			if sleep(ctx, delays.delay()) {
+			if retry.Sleep(ctx, delays.Delay()) {
 				continue
 			}
 		}

@@ -57,6 +57,28 @@ func TestCopiesOfOneIDInSeveralApplications(t *testing.T) {
 	assert.Equal(t, []string{"Z/Z/h", "Z/h", "h"}, ids)
 }
 
+// Of an id that is there twice, the last word counts.
+func TestOneIDTwice(t *testing.T) {
+	list := func(changes ...wire.Instance) wire.Applications {
+		return wire.Applications{Applications: grouped(changes)}
+	}
+	again := with(up("ORDERS", 1), func(in *wire.Instance) { in.IPAddr = "192.0.2.9" })
+	gone := with(up("ORDERS", 1), func(in *wire.Instance) { in.Action = wire.Deleted })
+	odd := with(up("ORDERS", 1), func(in *wire.Instance) { in.Action, in.IPAddr = "", "192.0.2.99" })
+	for _, c := range []struct {
+		want   string
+		deltas []wire.Applications
+	}{
+		{"orders-1 192.0.2.9:8080", nil},
+		{"orders-1 192.0.2.1:8080", []wire.Applications{list(gone, up("ORDERS", 1), odd)}},
+		{"", []wire.Applications{list(again, gone)}},
+		{"", []wire.Applications{list(gone), list(gone, odd)}},
+		{"orders-1 192.0.2.9:8080", []wire.Applications{list(gone), list(up("ORDERS", 1), gone, again)}},
+	} {
+		assert.Equal(t, c.want, brief(eureka.Set("orders", list(up("ORDERS", 1), again), c.deltas...)))
+	}
+}
+
 // A delta of one instance in a registry of 10,000.
 func BenchmarkDelta(b *testing.B) {
 	var all []wire.Application
@@ -69,6 +91,20 @@ func BenchmarkDelta(b *testing.B) {
 	}
 	changed := grouped([]wire.Instance{with(up("APP7", 3), func(in *wire.Instance) { in.Action = wire.Modified })})
 	apply := eureka.Applier(all)
+	b.ReportAllocs()
+	for b.Loop() {
+		apply(changed)
+	}
+}
+
+// The same, where all copies are of one application.
+func BenchmarkDeltaOfLargeApplication(b *testing.B) {
+	app := wire.Application{Name: "APP7"}
+	for i := range 10_000 {
+		app.Instances = append(app.Instances, up(app.Name, i))
+	}
+	changed := grouped([]wire.Instance{with(up("APP7", 3), func(in *wire.Instance) { in.Action = wire.Modified })})
+	apply := eureka.Applier([]wire.Application{app})
 	b.ReportAllocs()
 	for b.Loop() {
 		apply(changed)

@@ -3,7 +3,9 @@ package eureka
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -12,10 +14,52 @@ import (
 type server struct {
 	base string        // URL without credentials and trailing slash
 	user *url.Userinfo // nil means none
+	near bool          // in the zone of the client
 }
 
 // String returns the server's URL without credentials.
 func (s *server) String() string { return s.base }
+
+// same reports whether two servers are one.
+func (s *server) same(t *server) bool {
+	return s.base == t.base && s.near == t.near && s.user.String() == t.user.String()
+}
+
+// parseZones reads lists of URLs by zone. The servers of the client's own zone
+// come first, the others in the order of their zones' names.
+func parseZones(own string, lists map[string]string) ([]*server, error) {
+	var servers []*server
+	add := func(zone string) error {
+		near := zone == own && own != ""
+		more, err := parseServers(lists[zone])
+		for _, s := range more {
+			s.near = near
+			if !slices.ContainsFunc(servers, func(known *server) bool { return known.base == s.base }) {
+				servers = append(servers, s)
+			}
+		}
+		return err
+	}
+	zones := slices.Sorted(maps.Keys(lists))
+	if i := slices.Index(zones, own); i > 0 {
+		zones = slices.Insert(slices.Delete(zones, i, i+1), 0, own)
+	}
+	for _, zone := range zones {
+		if strings.Trim(lists[zone], ", ") == "" {
+			continue // a zone without servers
+		}
+		if err := add(zone); err != nil {
+			return nil, err
+		}
+	}
+	if len(servers) == 0 {
+		return nil, errNoServer
+	}
+	return servers, nil
+}
+
+// errNoServer says that there is not one URL in a list.
+var errNoServer = errors.New("eureka: no server URL")
 
 // parseServers reads a comma-separated list of URLs. Its errors show nothing
 // that may belong to a password.
@@ -33,7 +77,7 @@ func parseServers(list string) ([]*server, error) {
 		servers = append(servers, s)
 	}
 	if len(servers) == 0 {
-		return nil, errors.New("eureka: no server URL")
+		return nil, errNoServer
 	}
 	return servers, nil
 }

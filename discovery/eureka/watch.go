@@ -10,15 +10,15 @@ import (
 
 // Watch follows the copies of a service that are UP: those registered under
 // the application name service or, if no application bears it, under that
-// virtual address (VIP). Case does not matter. A service that the servers do
-// not list is an empty set.
+// virtual address (VIP), plain or secure. Case does not matter. A service that
+// the servers do not list is an empty set.
 //
 // All watches of a client share one copy of the registry, and one loop that
-// keeps it up to date, which runs only while something is watched. Every
-// failure to read the registry is yielded to all of them, and says for how
-// long it has not been read; the last set stands meanwhile, and is yielded
-// again when the registry has been read. A watch of a
-// client that is closed yields [ErrClosed] and ends.
+// keeps it up to date, which runs only while something is watched; with
+// [WithFetchByService] it is one for each service. Every failure to read the
+// registry is yielded to all of them, and says for how long it has not been
+// read; the last set stands meanwhile, and is yielded again when the registry
+// has been read. A watch of a client that is closed yields [ErrClosed] and ends.
 //
 // See [discovery.Watcher] for the contract.
 func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
@@ -82,11 +82,15 @@ func (c *Client) join(w *watch) *feed {
 		c.mu.Unlock()
 		return nil
 	}
-	f := c.feed
+	var name string
+	if c.byService {
+		name = w.service
+	}
+	f := c.feeds[name]
 	if f == nil {
 		ctx, cancel := context.WithCancel(c.ctx)
-		f = newFeed(c, cancel)
-		c.feed = f
+		f = newFeed(c, name, cancel)
+		c.feeds[name] = f
 		c.tasks.Go(func() { f.run(ctx) }) // stopped by leave or Close, which wait for it
 	}
 	unusable := f.add(w)
@@ -100,7 +104,7 @@ func (c *Client) leave(f *feed, w *watch) {
 	c.mu.Lock()
 	last := f.remove(w) == 0
 	if last {
-		c.feed = nil
+		delete(c.feeds, f.service)
 	}
 	c.mu.Unlock()
 	if last {
@@ -116,6 +120,7 @@ type watch struct {
 	service string
 	ready   chan struct{} // holds a token when there is news
 
+	app   *application         // which the latest set was made of; nil if of virtual addresses
 	set   []discovery.Instance // the latest
 	known bool                 // there is one
 	fresh bool                 // it is to be taken

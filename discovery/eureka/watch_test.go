@@ -145,11 +145,16 @@ func TestVirtualAddresses(t *testing.T) {
 			vip("BLUE", 1, "shop, cart"), vip("GREEN", 2, "Shop"), vip("GREEN", 3, "other"),
 			with(vip("RED", 4, "shop"), func(in *wire.Instance) { in.InstanceID = "blue-1" }),
 			vip("CART", 5, "x"), vip("NONE", 6, ""), vip("NONE", 7, "y,"),
+			with(up("SAFE", 8), func(in *wire.Instance) { in.SecureVIPAddress = "vault" }),
+			with(up("SAFE", 9), func(in *wire.Instance) {
+				in.SecureVIPAddress, in.SecurePort = "other,Vault", wire.Port{Number: 8443, Enabled: true}
+			}),
 		}))
 		c := r.client("http://a")
 		assert.Equal(t, []string{"RED/blue-1 192.0.2.4:8080, blue-1 192.0.2.1:8080, green-2 192.0.2.2:8080"}, r.follow(c, "shop").news())
 		assert.Equal(t, []string{"cart-5 192.0.2.5:8080"}, r.follow(c, "cart").news(), "an application's name comes first")
 		assert.Equal(t, []string{""}, r.follow(c, "").news(), "no address is nobody's")
+		assert.Equal(t, []string{"safe-9 192.0.2.9:8443"}, r.follow(c, "vault").news(), "a secure address needs a secure port")
 	})
 }
 

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,53 +19,95 @@ const instance = `{"instance":{"instanceId":"orders-1","hostName":"10.0.0.7","ip
 	"port":{"$":8080,"@enabled":"true"},
 	"dataCenterInfo":{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}}}`
 
-func TestRun(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	output, stdout := io.Pipe()
-	ended := make(chan error, 1)
+// A program is a run that is under way.
+type program struct {
+	t      *testing.T
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu      sync.Mutex
+	written sync.Cond // with mu: there is more output, or it has ended
+	output  bytes.Buffer
+	over    bool
+}
+
+func start(t *testing.T, args []string) *program {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &program{t: t, cancel: cancel, ended: make(chan error, 1)}
+	p.written.L = &p.mu
 	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, stdout)
-		_ = stdout.Close()
+		err := run(ctx, args, p)
+		p.mu.Lock()
+		p.over = true
+		p.written.Broadcast()
+		p.mu.Unlock()
+		p.ended <- err
 	}()
-	lines := bufio.NewScanner(output)
-	next := func() string {
-		require.True(t, lines.Scan(), "the output has ended")
-		return lines.Text()
-	}
+	return p
+}
 
-	url := regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(next())
-	require.Len(t, url, 2)
-	base := url[1]
+func (p *program) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.written.Broadcast()
+	return p.output.Write(b)
+}
 
-	// The log is a pipe: the program goes on when its line has been read.
-	answers := make(chan *http.Response, 1)
-	send := func(method, path, body string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
-		if assert.NoError(t, err) {
-			req.Header.Set("Content-Type", "application/json")
-			req.Header.Set("Accept", "application/json")
-			resp, err := http.DefaultClient.Do(req) //nolint:bodyclose // the receiver closes it
-			assert.NoError(t, err)
-			answers <- resp
+// find waits for output that a pattern matches.
+func (p *program) find(pattern string) []string {
+	p.t.Helper()
+	want := regexp.MustCompile(pattern)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if found := want.FindStringSubmatch(p.output.String()); found != nil {
+			return found
 		}
+		if p.over {
+			require.Fail(p.t, "not in the output: "+pattern, p.output.String())
+		}
+		p.written.Wait()
 	}
-	go send(http.MethodPost, "apps/ORDERS", instance)
-	assert.Contains(t, next(), `msg="instance registered" app=ORDERS id=orders-1 status=UP`)
-	resp := <-answers
+}
+
+// url waits for the line of a message and returns the URL in it.
+func (p *program) url(message string) string {
+	p.t.Helper()
+	return p.find(message + `"?[, ]"?url"?[=:]"?([^\s"}]+)`)[1]
+}
+
+// stop ends the program, and returns all that it has written.
+func (p *program) stop() string {
+	p.t.Helper()
+	p.cancel()
+	assert.NoError(p.t, <-p.ended)
+	p.find("stopped")
+	return p.output.String()
+}
+
+func TestRun(t *testing.T) {
+	p := start(t, []string{"-addr", "127.0.0.1:0"})
+	base := p.url("listening")
+	send := func(method, path, body string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		return resp
+	}
+	resp := send(http.MethodPost, "apps/ORDERS", instance)
 	assert.Equal(t, http.StatusNoContent, resp.StatusCode)
 	require.NoError(t, resp.Body.Close())
+	p.find(`msg="instance registered" app=ORDERS id=orders-1 status=UP`)
 
-	send(http.MethodGet, "apps/ORDERS", "")
-	resp = <-answers
+	resp = send(http.MethodGet, "apps/ORDERS", "")
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Contains(t, string(data), `"instanceId":"orders-1"`)
-
-	stop()
-	assert.Contains(t, next(), "msg=stopped")
-	assert.NoError(t, <-ended)
+	assert.NotContains(t, p.stop(), "everybody")
 }
 
 func TestRunWithBadFlags(t *testing.T) {

@@ -3,6 +3,7 @@ package eurekaserver
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"time"
 
@@ -16,6 +17,23 @@ const (
 	defaultRenewalInterval = 30 // seconds
 	defaultDuration        = 90 // seconds
 )
+
+// admit checks a registration as the function of that name does, and against
+// the limits. The status is that to answer with if it is not 200.
+func (s *Server) admit(app string, in wire.Instance) (admitted wire.Instance, status int, objection string) {
+	limits := &s.settings.limits
+	in, objection = admit(app, in)
+	if objection == "" {
+		objection = limits.objection(&in)
+	}
+	switch {
+	case objection != "":
+		return in, http.StatusBadRequest, objection
+	case !s.registry.room(key{in.App, in.ID()}, limits):
+		return in, http.StatusServiceUnavailable, ""
+	}
+	return in, http.StatusOK, ""
+}
 
 // admit checks a registration under the name of an application, in upper
 // case, and fills in what it leaves out. What it objects to is for the client

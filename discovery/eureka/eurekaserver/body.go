@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
@@ -19,9 +21,16 @@ var errCoding = errors.New("eurekaserver: unknown content coding")
 // readBody returns the body of a request, unpacked and in UTF-8, with the
 // status to answer with if there is an error.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, latin1 bool) ([]byte, int) {
+	// Whoever dawdles is cut off. Writers that cannot do it belong to someone
+	// who wraps them: then what the http.Server allows has to be enough.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	limited := http.MaxBytesReader(w, r.Body, s.settings.maxBody)
 	data, err := unpack(limited, r.Header.Get("Content-Encoding"), s.settings.maxBody)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, http.StatusRequestTimeout // and so is what follows on the connection
+		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, errTooLarge) {
 			return nil, http.StatusRequestEntityTooLarge
 		}
@@ -30,6 +39,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, latin1 bool) (
 		}
 		return nil, http.StatusBadRequest
 	}
+	_ = control.SetReadDeadline(time.Time{})
 	if latin1 {
 		data = fromLatin1(data)
 	}

@@ -17,30 +17,37 @@
 //
 // All state is in memory. After a restart the registry is empty and fills up
 // as the heartbeats of instances are answered with 404, upon which they
-// register again.
+// register again. With [WithSnapshot] it is complete at once: see below.
 //
 //	an instance       until it is canceled, or its lease ends: exactly the
 //	                  duration it declared (90 s if none) after its last
-//	                  heartbeat
+//	                  heartbeat, or later if leases are protected
 //	an override       as long as the lease, and 1 h after an eviction
 //	a change          3 min in deltas, at most 65,536 instances
-//	encoded answers   until the next change
+//	encoded lists     until the next change
+//	an encoded instance, in each format asked for, until it changes
 //
 // An override is the status that an operator has set by PUT .../status. It
 // belongs to one instance of one application.
 //
-// There is no cache with a time of its own. Answers are encoded once per
-// format when they are first asked for, and a change is visible to the next
-// request. Heartbeats are not changes: the lastRenewalTimestamp in lists is
-// that of the last change of the registry, and exact in answers about one
-// instance.
+// There is no cache with a time of its own: a change is visible to the next
+// request. Lists are put together, and compressed, once per change and format,
+// when they are first asked for, out of instances that are encoded already,
+// and while nobody is kept waiting. Heartbeats are not changes: the
+// lastRenewalTimestamp in lists is as it was at the instance's last change,
+// and exact in answers about one instance.
 //
 // # Differences from Netflix's server
 //
 //	                            Netflix               here
 //	lease of N seconds ends     2 N after a beat      N after a beat
-//	eviction                    every 60 s, at most   when the lease ends, all
-//	                            15 % of instances
+//	eviction                    every 60 s, at most   when the lease ends, at
+//	                            15 % of instances     most 15 % in 15 s
+//	expected heartbeats         two a minute from     what each instance has
+//	                            each instance         promised
+//	protected without end       yes                   15 min
+//	protected when alone        always, or up to 5    from 10 instances on
+//	                            instances
 //	change visible              after up to 30 s      at once
 //	delta entry ages            within 30 s           exactly
 //	overrides belong to         an id                 an id of an application
@@ -50,10 +57,40 @@
 //	GET without gzip            406                   uncompressed
 //	double slashes in paths     404                   accepted
 //
-// Not there yet: copies on other servers, the protection of leases when many
-// heartbeats stop at once (which Eureka calls self-preservation), regions
-// other than the server's own (the parameter is accepted and means nothing),
-// Amazon's auto-scaling groups, and authentication.
+// [WithNetflixRules] brings the left side back as far as leases are concerned.
+//
+// Not there yet: copies on other servers, regions other than the server's own
+// (the parameter is accepted and means nothing), and Amazon's auto-scaling
+// groups.
+//
+// # Protected leases
+//
+// When the heartbeats of many instances stop at once, it is more likely that
+// the network is broken than that so many instances are. Then no lease ends
+// until enough heartbeats come back: Eureka calls it self-preservation. The
+// rules ([WithSelfPreservation]):
+//
+//   - Expected are the heartbeats that all instances have promised by their
+//     renewal interval. Received is the same, but the heartbeats of an
+//     instance that has missed one fade away: within a minute, or by the end of
+//     its lease if that is earlier. What an instance sends beyond its promise
+//     does not count, so that it does not hide the silence of others.
+//   - When a lease runs out while less than 85 % is received, leases are
+//     protected from then on, until more is received.
+//   - Registries of less than 10 instances are not protected, nor are those of
+//     a server that is younger than two minutes.
+//   - After 15 minutes leases end all the same.
+//   - Whenever leases end, in a registry of 10 or more, it is at most 15 % of
+//     them in 15 seconds; if there are more, chance chooses. So a mistake costs
+//     little before the instances have had the time for another heartbeat.
+//
+// While leases are protected, lists may show instances that are gone, and say
+// so in a header with the time since when:
+//
+//	X-Namesake-Protected: since=2026-08-01T12:00:00Z
+//
+// Beginning and end are logged with the reason, and [Server.Stats] and the
+// metrics show the figures.
 //
 // # Waiting for changes
 //
@@ -78,9 +115,65 @@
 // Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
 // begins when the wait is over.
 //
+// # Access
+//
+// By default whoever can reach the server may do everything. [WithAccess] asks
+// for a password ([BasicAuth], which every Eureka client can), a token
+// ([BearerTokens]), a certificate ([ClientCertificates]), or what else you
+// like ([AuthenticatorFunc]), and tells apart
+//
+//	Read      GET of anything
+//	Write     registration, heartbeat, metadata and cancellation, of all
+//	          applications or some
+//	Operate   setting a status and taking it back
+//	Peer      whatever bears X-Netflix-Discovery-Replication, and what only
+//	          servers send
+//
+// Who is refused gets 401 or 403 without a body. At most once a second there
+// is a line in the log, which never shows what was sent to get in.
+//
 // # Limits
 //
-// Bodies may have 1 MiB, compressed or not ([WithMaxBody]), which also bounds
-// the metadata of an instance. The number of instances is not bounded: whoever
-// can reach the server can register, so let only those reach it who may.
+// Everything that a client can make grow has a bound: bodies ([WithMaxBody]),
+// instances, texts, metadata, requests that wait ([WithLimits], [WithWait]). A
+// body has ten seconds to arrive. On top of that, registrations and lists can
+// be limited in number for each client; then the heartbeats of others come
+// through however much one client asks for. Set the timeouts of the
+// [http.Server] as well, IdleTimeout and ReadHeaderTimeout above all.
+//
+// # Snapshot
+//
+// With [WithSnapshot] the registry is written to a file, at most every 5
+// seconds and when the server is closed, and read at the start. Instances get
+// a whole lease from then on: that the server was away is not their fault. A
+// file that is damaged, or from something else, is kept aside, and the
+// registry starts empty. What does not work on disk is logged and stops
+// nothing. A server that was away for more than 15 minutes leaves instances
+// out, and keeps what operators have set.
+//
+// # Metrics
+//
+// [Server.Metrics] serves these to Prometheus, and [Server.Stats] the same to
+// programs. All begin with eurekaserver_:
+//
+//	instances{status}                    gauge
+//	applications                         gauge
+//	overrides                            gauge    statuses set by operators
+//	waiting_requests                     gauge
+//	heartbeats_expected_per_minute       gauge
+//	heartbeats_received_per_minute       gauge
+//	heartbeats_threshold_per_minute      gauge
+//	protection_active                    gauge    1 or 0: alert on it
+//	protection_changed_timestamp_seconds gauge
+//	leases_held                          gauge    run out, but not ended
+//	start_timestamp_seconds              gauge
+//	changes_total                        counter
+//	registrations_total                  counter  of new instances
+//	heartbeats_total                     counter
+//	cancellations_total                  counter
+//	evictions_total                      counter
+//	snapshot_restored_instances          gauge
+//	snapshot_saved_timestamp_seconds     gauge
+//	snapshot_failing                     gauge    1 or 0: alert on it
+//	requests_total{method,resource,code} counter  resource as in apps/{}/{}
 package eurekaserver

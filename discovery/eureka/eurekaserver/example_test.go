@@ -7,7 +7,9 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -157,4 +159,148 @@ func Example_waiting() {
 	// Output:
 	// 200 OK true
 	// true
+}
+
+// Instances of an application register with a password, anybody reads, and
+// operators show a token.
+func ExampleWithAccess() {
+	registry := eurekaserver.New(eurekaserver.WithAccess(
+		eurekaserver.BasicAuth(eurekaserver.User{
+			Caller:   eurekaserver.Caller{Name: "orders", Grant: eurekaserver.Write, Apps: []string{"ORDERS"}},
+			Password: "correct horse",
+		}),
+		eurekaserver.BearerTokens(eurekaserver.Token{
+			Caller: eurekaserver.Caller{Name: "operators", Grant: eurekaserver.Read | eurekaserver.Operate},
+			Token:  "battery staple",
+		}),
+		eurekaserver.Anyone(eurekaserver.Read),
+	))
+	defer registry.Close()
+
+	put := func(path, user, password string) {
+		r := httptest.NewRequest(http.MethodPut, path, nil)
+		if user != "" {
+			r.SetBasicAuth(user, password)
+		}
+		w := httptest.NewRecorder()
+		registry.ServeHTTP(w, r)
+		fmt.Println(w.Code)
+	}
+	put("/eureka/apps/ORDERS/orders-1", "orders", "correct horse") // allowed, and unknown
+	put("/eureka/apps/STOCK/stock-1", "orders", "correct horse")   // not its own
+	put("/eureka/apps/ORDERS/orders-1", "orders", "guess")
+	put("/eureka/apps/ORDERS/orders-1", "", "")
+	// Output:
+	// 404
+	// 403
+	// 401
+	// 403
+}
+
+// Callers are known by other means than the ready-made ones: here by what a
+// proxy says that alone can reach the registry.
+func ExampleAuthenticatorFunc() {
+	proxy := eurekaserver.AuthenticatorFunc("", func(r *http.Request) (eurekaserver.Caller, error) {
+		name := r.Header.Get("X-Forwarded-User")
+		if name == "" {
+			return eurekaserver.Caller{}, eurekaserver.ErrNoCredentials
+		}
+		return eurekaserver.Caller{Name: name, Grant: eurekaserver.Read}, nil
+	})
+	registry := eurekaserver.New(eurekaserver.WithAccess(proxy))
+	defer registry.Close()
+
+	r := httptest.NewRequest(http.MethodGet, "/eureka/apps", nil)
+	w := httptest.NewRecorder()
+	registry.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	r.Header.Set("X-Forwarded-User", "ann")
+	w = httptest.NewRecorder()
+	registry.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// 401
+	// 200
+}
+
+// A registry that has its instances back after a restart.
+func ExampleWithSnapshot() {
+	folder, err := os.MkdirTemp("", "registry")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	snapshot := eurekaserver.WithSnapshot(eurekaserver.SnapshotConfig{Path: filepath.Join(folder, "registry")})
+
+	registry := eurekaserver.New(snapshot)
+	r := httptest.NewRequest(http.MethodPost, "/eureka/apps/ORDERS", strings.NewReader(`<instance>
+		<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
+		<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
+	r.Header.Set("Content-Type", "application/xml")
+	registry.ServeHTTP(httptest.NewRecorder(), r)
+	registry.Close()
+
+	registry = eurekaserver.New(snapshot)
+	registry.Start()
+	defer registry.Close()
+	fmt.Println(registry.Stats().Instances)
+	// Output:
+	// map[UP:1]
+}
+
+// Metrics and health on a listener of their own.
+func ExampleServer_Metrics() {
+	registry := eurekaserver.New()
+	defer registry.Close()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", registry.Metrics())
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "eurekaserver_protection_active") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// eurekaserver_protection_active 0
+}
+
+// What an operator wants to know.
+func ExampleServer_Stats() {
+	registry := eurekaserver.New(eurekaserver.WithSelfPreservation(eurekaserver.PreservationConfig{MaxHold: 5 * time.Minute}))
+	defer registry.Close()
+	stats := registry.Stats()
+	fmt.Println(stats.Leases, "instances, protected:", stats.Preservation.Active)
+	// Output:
+	// 0 instances, protected: false
+}
+
+// The rules of Netflix's server, with the start value of Spring's.
+func ExampleWithNetflixRules() {
+	registry := eurekaserver.New(eurekaserver.WithNetflixRules(eurekaserver.NetflixConfig{ExpectedClients: 1}))
+	defer registry.Close()
+	p := registry.Stats().Preservation
+	fmt.Println(p.Rules, p.Expected, p.Threshold)
+	// Output:
+	// netflix 2 1
+}
+
+// Limits for clients that are not all friends.
+func ExampleWithLimits() {
+	registry := eurekaserver.New(eurekaserver.WithLimits(eurekaserver.Limits{
+		Instances:     1000,
+		Registrations: eurekaserver.Rate{PerSecond: 1, Burst: 20},
+		Lists:         eurekaserver.Rate{PerSecond: 0.01, Burst: 2},
+	}))
+	defer registry.Close()
+	for range 3 {
+		w := httptest.NewRecorder()
+		registry.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/eureka/apps", nil))
+		fmt.Printf("%d %q\n", w.Code, w.Header().Get("Retry-After"))
+	}
+	// Output:
+	// 200 ""
+	// 200 ""
+	// 429 "100"
 }

@@ -10,20 +10,22 @@ import (
 // A lease is an instance and its timers.
 type lease struct {
 	key        key
-	info       wire.Instance // its maps are never written to: snapshots share them
+	info       wire.Instance // its maps are never written to: records share them
 	registered time.Time     // last registration
-	renewed    time.Time     // last registration or heartbeat
+	renewed    time.Time     // last registration or heartbeat; with Netflix's rules see [netflixRules]
 	serviceUp  time.Time     // first time Up
 	ended      time.Time
 
-	index int // in the heap
+	due   time.Time // when to look whether it has run out: no later than that
+	index int       // in the heap
 }
 
-// expires returns when the lease ends: when the duration that its instance
+// duration returns how long the lease lasts without a heartbeat.
+func (l *lease) duration() time.Duration { return time.Duration(l.info.Lease.Duration) * time.Second }
+
+// expires returns when the lease runs out: when the duration that its instance
 // declared has passed since the last renewal, and not later.
-func (l *lease) expires() time.Time {
-	return l.renewed.Add(time.Duration(l.info.Lease.Duration) * time.Second)
-}
+func (l *lease) expires() time.Time { return l.renewed.Add(l.duration()) }
 
 // noteUp records when the instance was up for the first time.
 func (l *lease) noteUp(now time.Time) {
@@ -50,6 +52,7 @@ func millis(t time.Time) int64 {
 }
 
 func (r *registry) schedule(l *lease) {
+	l.due = l.expires()
 	heap.Push(&r.expiry, l)
 	if l.index == 0 {
 		r.arm()
@@ -58,19 +61,26 @@ func (r *registry) schedule(l *lease) {
 
 func (r *registry) unschedule(l *lease) { heap.Remove(&r.expiry, l.index) }
 
-// renew moves the end of a lease. The timer is left alone: an end that moves
-// away is noticed when the timer fires, so that a heartbeat costs no timer.
+// renew moves the end of a lease. Heap and timer are left alone: that the
+// lease has not run out is noticed when it is due, so that a heartbeat costs
+// next to nothing.
 func (r *registry) renew(l *lease, now time.Time) {
-	l.renewed = now
-	heap.Fix(&r.expiry, l.index)
+	l.renewed = r.guard.renewed(l, now)
+	r.totals.Heartbeats++
 }
 
-// arm sets the timer to the first end of a lease.
+// arm sets the timer to when the first lease is due, or as the guard wants it.
 func (r *registry) arm() {
-	if len(r.expiry) == 0 || r.closed {
+	protected := r.protection.Load() != nil // until a run finds that it is over
+	if r.closed || len(r.expiry) == 0 && !protected {
 		return
 	}
-	wait := time.Until(r.expiry[0].expires())
+	now := time.Now()
+	first := now.Add(time.Hour)
+	if len(r.expiry) > 0 {
+		first = r.expiry[0].due
+	}
+	wait := r.guard.next(first, now).Sub(now)
 	if r.timer == nil {
 		r.timer = time.AfterFunc(wait, r.evict)
 	} else {
@@ -78,7 +88,8 @@ func (r *registry) arm() {
 	}
 }
 
-// evict ends the leases whose time is up. It runs on the timer.
+// evict ends the leases whose time is up, if the guard lets it. It runs on the
+// timer.
 func (r *registry) evict() {
 	r.mu.Lock()
 	if r.closed {
@@ -88,25 +99,62 @@ func (r *registry) evict() {
 	r.evicting.Add(1)
 	defer r.evicting.Done()
 	now := time.Now()
-	var evicted []wire.Instance
-	for len(r.expiry) > 0 && !r.expiry[0].expires().After(now) {
-		l := r.expiry[0]
+	overdue := r.overdue(r.guard.cutoff(now))
+	n, again := r.guard.admit(len(overdue), r.expiry, now)
+	turned := r.guard.protecting() != (r.protection.Load() != nil)
+	var state Preservation
+	if turned {
+		state = r.guard.state(r.expiry, now)
+		r.protection.Store(protectionHeader(state))
+	}
+	if n < len(overdue) {
+		pick(overdue, n)
+	}
+	evicted := make([]wire.Instance, 0, n)
+	for _, l := range overdue[:n] {
 		r.keepOverride(l.key, now)
 		r.end(l, now)
 		evicted = append(evicted, l.published())
 	}
+	r.totals.Evictions += uint64(n)
+	for _, l := range overdue[n:] {
+		l.due = again
+		heap.Fix(&r.expiry, l.index)
+	}
 	r.arm()
 	r.mu.Unlock()
+	if turned {
+		r.hooks.protected(state)
+	}
 	if len(evicted) > 0 {
-		r.onEvict(evicted)
+		r.hooks.evicted(evicted)
 	}
 }
 
-// leaseHeap orders leases by their end.
+// overdue returns the leases that have run out by the given time, first those
+// that did so first. They stay in the heap.
+func (r *registry) overdue(cutoff time.Time) []*lease {
+	var found []*lease
+	for len(r.expiry) > 0 && !r.expiry[0].due.After(cutoff) {
+		l := r.expiry[0]
+		if end := l.expires(); end.After(cutoff) {
+			l.due = end
+			heap.Fix(&r.expiry, 0)
+			continue
+		}
+		found = append(found, heap.Pop(&r.expiry).(*lease))
+	}
+	for _, l := range found {
+		heap.Push(&r.expiry, l)
+	}
+	return found
+}
+
+// leaseHeap orders leases by when they are due.
 type leaseHeap []*lease
 
 func (h leaseHeap) Len() int           { return len(h) }
-func (h leaseHeap) Less(i, j int) bool { return h[i].expires().Before(h[j].expires()) }
+func (h leaseHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
 
 func (h leaseHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

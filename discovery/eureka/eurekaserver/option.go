@@ -22,6 +22,11 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	preservation      PreservationConfig
+	netflix           *NetflixConfig  // nil: the rules of this package
+	access            []Authenticator // nil: everybody may do everything
+	limits            Limits
+	snapshot          SnapshotConfig
 	logger            *slog.Logger
 }
 
@@ -33,6 +38,7 @@ func newSettings(opts []Option) settings {
 		maxWait:           60 * time.Second,
 		maxWaiters:        10_000,
 		maxBody:           1 << 20,
+		limits:            Limits{}.withDefaults(),
 		logger:            slog.New(slog.DiscardHandler),
 	}
 	for _, opt := range opts {
@@ -108,9 +114,53 @@ func WithMaxBody(bytes int64) Option {
 	})
 }
 
+// WithSelfPreservation sets how leases are protected when many heartbeats stop
+// at once, which the package documentation describes. It is on by default.
+func WithSelfPreservation(c PreservationConfig) Option {
+	return optionFunc(func(s *settings) { s.preservation, s.netflix = c, nil })
+}
+
+// WithNetflixRules lets leases end when they would on Netflix's server, for
+// those who depend on that: a lease lasts twice its duration after a
+// heartbeat, which shows in a lastRenewalTimestamp in the future; leases that
+// have run out are looked for once a minute; a run ends at most 15 % of the
+// registry, chosen at random, and none if too few heartbeats came in the last
+// full minute. It replaces [WithSelfPreservation].
+//
+// Netflix's server takes the number of instances that it expects from other
+// servers every 15 minutes. Here only registrations and leases that end change
+// it.
+func WithNetflixRules(c NetflixConfig) Option {
+	return optionFunc(func(s *settings) { s.netflix = &c })
+}
+
+// WithAccess lets only those in whom an Authenticator knows, and only to do
+// what they may. The Authenticators are asked in order, until one recognizes
+// what the request shows. Without any, nobody gets in. Refused requests get
+// 401 with WWW-Authenticate, or 403, without a body. Paths that do not exist
+// are not protected.
+//
+// By default everybody may do everything.
+func WithAccess(authenticators ...Authenticator) Option {
+	return optionFunc(func(s *settings) { s.access = append([]Authenticator{}, authenticators...) })
+}
+
+// WithLimits bounds what clients may store and how often they may ask.
+func WithLimits(l Limits) Option {
+	return optionFunc(func(s *settings) { s.limits = l.withDefaults() })
+}
+
+// WithSnapshot keeps the registry in a file, so that it is complete at once
+// after a restart. By default it is in memory only.
+func WithSnapshot(c SnapshotConfig) Option {
+	return optionFunc(func(s *settings) { s.snapshot = c })
+}
+
 // WithLogger sets where the server reports registrations, cancellations,
-// evictions and what operators do, at level Info, and repeated registrations
-// at level Debug. Nil, the default, means nowhere.
+// evictions and what operators do, at level Info, repeated registrations at
+// level Debug, and at level Warn that leases are protected, that requests are
+// refused, and what is wrong with the snapshot. Nil, the default, means
+// nowhere.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(s *settings) {
 		if l == nil {

@@ -31,6 +31,10 @@ func (r *registry) keepOverride(k key, now time.Time) {
 	if !ok {
 		return
 	}
+	if len(r.overrides) > maxOverrides {
+		delete(r.overrides, k)
+		return
+	}
 	o.until = now.Add(r.overrideRetention)
 	r.overrides[k] = o
 	maps.DeleteFunc(r.overrides, func(_ key, o override) bool {

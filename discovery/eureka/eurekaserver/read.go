@@ -20,6 +20,9 @@ func (s *Server) getApps(w http.ResponseWriter, r *http.Request, _ []string) {
 			return
 		}
 	}
+	if !s.mayList(w, r) {
+		return
+	}
 	doc, rev := s.registry.full()
 	s.mark(w, rev)
 	respondDocument(w, r, doc)
@@ -27,12 +30,15 @@ func (s *Server) getApps(w http.ResponseWriter, r *http.Request, _ []string) {
 
 // getApp: GET apps/{app}
 func (s *Server) getApp(w http.ResponseWriter, r *http.Request, args []string) {
+	if !s.mayList(w, r) {
+		return
+	}
 	app, ok := s.registry.application(strings.ToUpper(args[0]))
 	if !ok {
 		empty(w, http.StatusNotFound)
 		return
 	}
-	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplication(app, f) })
+	respondWith(w, r, acceptedList, app.bytes)
 }
 
 // getInstance: GET apps/{app}/{id}
@@ -66,6 +72,8 @@ func (s *Server) getSecureVIP(w http.ResponseWriter, r *http.Request, args []str
 }
 
 func (s *Server) respondVIP(w http.ResponseWriter, r *http.Request, vip string, address func(*wire.Instance) string) {
-	apps := s.registry.byVIP(vip, address)
-	respondWith(w, r, acceptedList, func(f wire.Format) ([]byte, error) { return wire.MarshalApplications(apps, f) })
+	if !s.mayList(w, r) {
+		return
+	}
+	respondDocument(w, r, s.registry.byVIP(vip, address))
 }

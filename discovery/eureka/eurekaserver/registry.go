@@ -3,9 +3,9 @@ package eurekaserver
 import (
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -19,34 +19,53 @@ type key struct{ app, id string }
 type registry struct {
 	epoch             string
 	overrideRetention time.Duration
-	onEvict           func([]wire.Instance) // called without mu
+	maxEntries        int // of metadata
+	hooks             hooks
+	protection        atomic.Pointer[string] // the header that says that leases are protected, or nil
 
 	mu        sync.Mutex // guards everything below
 	rev       uint64     // grows by one with every change
-	apps      map[string]map[string]*lease
+	apps      map[string]*application
+	byName    []*application // the same, in order
 	counts    map[wire.Status]int
 	overrides map[key]override
 	changes   changeLog
 	views     views
 	news      chan struct{} // closed and replaced at every change
 	expiry    leaseHeap
-	timer     *time.Timer // fires no later than the first lease ends; nil until there is one
+	guard     guard
+	timer     *time.Timer // fires no later than the first lease is due; nil until there is one
+	totals    Totals
 	closed    bool
 
 	evicting sync.WaitGroup // runs of evict; Add under mu
 }
 
-func newRegistry(deltaRetention, overrideRetention time.Duration, onEvict func([]wire.Instance)) *registry {
-	return &registry{
+// hooks are called without the registry's lock.
+type hooks struct {
+	evicted   func([]wire.Instance)
+	protected func(Preservation) // the protection has begun or ended
+}
+
+func newRegistry(s *settings, h hooks) *registry {
+	now := time.Now()
+	r := &registry{
 		epoch:             strconv.FormatUint(rand.Uint64(), 36),
-		overrideRetention: overrideRetention,
-		onEvict:           onEvict,
-		apps:              make(map[string]map[string]*lease),
+		overrideRetention: s.overrideRetention,
+		maxEntries:        s.limits.MetadataEntries,
+		hooks:             h,
+		apps:              make(map[string]*application),
 		counts:            make(map[wire.Status]int),
 		overrides:         make(map[key]override),
-		changes:           newChangeLog(deltaRetention),
+		changes:           newChangeLog(s.deltaRetention),
 		news:              make(chan struct{}),
 	}
+	if s.netflix != nil {
+		r.guard = newNetflixRules(*s.netflix, now)
+	} else {
+		r.guard = newPreservation(s.preservation, now)
+	}
+	return r
 }
 
 // close ends eviction and waits for a run that is under way.
@@ -93,8 +112,12 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 	}
 	l.info.Status = decide(in.Status, over, held, replica)
 	l.noteUp(now)
+	r.guard.joined(l, old, now)
 	r.hold(l)
 	r.publish(l, wire.Added, now)
+	if old == nil {
+		r.totals.Registrations++
+	}
 	return l.info.Status, old == nil
 }
 
@@ -202,6 +225,7 @@ func (r *registry) cancel(k key) bool {
 	}
 	delete(r.overrides, k)
 	r.end(l, time.Now())
+	r.totals.Cancellations++
 	return true
 }
 
@@ -219,11 +243,7 @@ func (r *registry) merge(k key, entries map[string]string, limit int64) (found, 
 	merged := make(map[string]string, len(l.info.Metadata)+len(entries))
 	maps.Copy(merged, l.info.Metadata)
 	maps.Copy(merged, entries)
-	var size int64
-	for name, value := range merged {
-		size += int64(len(name) + len(value))
-	}
-	if size > limit {
+	if metadataBytes(merged) > limit || len(merged) > r.maxEntries {
 		return true, false
 	}
 	in := l.info
@@ -246,33 +266,40 @@ func (r *registry) instance(k key) (wire.Instance, bool) {
 func (r *registry) anywhere(id string) (wire.Instance, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, app := range slices.Sorted(maps.Keys(r.apps)) {
-		if l := r.apps[app][id]; l != nil {
+	for _, app := range r.byName {
+		if l := app.leases[id]; l != nil {
 			return l.published(), true
 		}
 	}
 	return wire.Instance{}, false
 }
 
-func (r *registry) lease(k key) *lease { return r.apps[k.app][k.id] }
+func (r *registry) lease(k key) *lease {
+	if app := r.apps[k.app]; app != nil {
+		return app.leases[k.id]
+	}
+	return nil
+}
 
 // hold takes a lease in, drop takes it out; both leave telling to others.
 func (r *registry) hold(l *lease) {
 	app := r.apps[l.key.app]
 	if app == nil {
-		app = make(map[string]*lease)
-		r.apps[l.key.app] = app
+		app = &application{name: l.key.app, leases: make(map[string]*lease)}
+		r.apps[app.name] = app
+		r.byName = insertByName(r.byName, app)
 	}
-	app[l.key.id] = l
+	app.leases[l.key.id] = l
 	r.counts[l.info.Status]++
 	r.schedule(l)
 }
 
 func (r *registry) drop(l *lease) {
 	app := r.apps[l.key.app]
-	delete(app, l.key.id)
-	if len(app) == 0 {
-		delete(r.apps, l.key.app)
+	delete(app.leases, l.key.id)
+	if len(app.leases) == 0 {
+		delete(r.apps, app.name)
+		r.byName = deleteByName(r.byName, app.name)
 	}
 	r.counts[l.info.Status]--
 	r.unschedule(l)
@@ -281,6 +308,7 @@ func (r *registry) drop(l *lease) {
 // end drops a lease and tells everyone.
 func (r *registry) end(l *lease, now time.Time) {
 	r.drop(l)
+	r.guard.left(l, now)
 	l.ended = now
 	r.publish(l, wire.Deleted, now)
 }
@@ -296,8 +324,16 @@ func (r *registry) setStatus(l *lease, status wire.Status, now time.Time) {
 func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
 	l.info.Action = action
 	l.info.LastUpdated = now.UnixMilli()
+	rec := newRecord(l.key.id, l.published())
+	if app := r.apps[l.key.app]; app != nil {
+		if action == wire.Deleted {
+			app.hide(rec.id)
+		} else {
+			app.show(rec)
+		}
+	}
 	r.rev++
-	r.changes.add(change{rev: r.rev, at: now, key: l.key, instance: l.published()})
+	r.changes.add(change{rev: r.rev, at: now, key: l.key, rec: rec})
 	r.views = views{}
 	close(r.news)
 	r.news = make(chan struct{})

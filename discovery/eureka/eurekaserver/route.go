@@ -36,37 +36,17 @@ var resources = []struct {
 	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
 }
 
-// ServeHTTP serves the registry's resources below the prefix, and 404 for any
-// other path. It never redirects.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.closed() {
-		empty(w, http.StatusServiceUnavailable)
-		return
-	}
-	segments, ok := s.resource(r.URL)
-	if !ok {
-		empty(w, http.StatusNotFound)
-		return
-	}
-	for _, res := range resources {
-		args, ok := match(res.pattern, segments)
-		if !ok {
-			continue
+// find returns which of the resources a URL names, and its arguments. The
+// index is -1 if it is none.
+func (s *Server) find(u *url.URL) (resource int, args []string) {
+	if segments, ok := s.resource(u); ok {
+		for i := range resources {
+			if args, ok := match(resources[i].pattern, segments); ok {
+				return i, args
+			}
 		}
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet // net/http leaves the body out
-		}
-		handle := res.methods[method]
-		if handle == nil {
-			w.Header().Set("Allow", allowed(res.methods))
-			empty(w, http.StatusMethodNotAllowed)
-			return
-		}
-		handle(s, w, r, args)
-		return
 	}
-	empty(w, http.StatusNotFound)
+	return -1, nil
 }
 
 // resource returns the segments of a path below the prefix and the version,

@@ -3,6 +3,7 @@ package eurekaserver
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -15,36 +16,51 @@ type Server struct {
 	settings settings
 	registry *registry
 	started  time.Time
-	waiting  chan struct{} // holds one element for each request that waits
+	waiting  *waiters
+	requests requestCounts
 
-	done      chan struct{}
-	closeOnce sync.Once
+	registrations, lists *buckets      // nil: no limit
+	refusals             atomic.Uint64 // since the last that was logged
+	refusedAt            atomic.Int64  // when that was
+
+	snapshots snapshotState
+
+	startOnce  sync.Once
+	closeOnce  sync.Once
+	done       chan struct{}
+	background sync.WaitGroup // what Start has left running
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New returns an empty registry. It starts nothing: the first registration
-// sets the timer by which leases end.
+// New returns a registry. It starts nothing and reads nothing: the first
+// request does, or [Server.Start].
 func New(opts ...Option) *Server {
 	s := &Server{
 		settings: newSettings(opts),
 		started:  time.Now(),
 		done:     make(chan struct{}),
 	}
-	s.waiting = make(chan struct{}, s.settings.maxWaiters)
-	s.registry = newRegistry(s.settings.deltaRetention, s.settings.overrideRetention, s.logEvictions)
+	s.requests = newRequestCounts()
+	limits := &s.settings.limits
+	s.waiting = newWaiters(s.settings.maxWaiters, limits.WaitersPerClient)
+	s.registrations, s.lists = newBuckets(limits.Registrations), newBuckets(limits.Lists)
+	s.registry = newRegistry(&s.settings, hooks{evicted: s.logEvictions, protected: s.logProtection})
 	return s
 }
 
 // Close ends the server: leases end no more, requests that wait are answered
-// at once, and they and all later ones get status 503. Calls after the first
-// do nothing. Close before [http.Server.Shutdown], or pass Close to
-// [http.Server.RegisterOnShutdown], since Shutdown waits for the requests that
-// wait.
+// at once, and they and all later ones get status 503. It returns when nothing
+// of the server runs any more and the snapshot, if there is one, has been
+// written. Calls after the first do nothing. Close before
+// [http.Server.Shutdown], or pass Close to [http.Server.RegisterOnShutdown],
+// since Shutdown waits for the requests that wait.
 func (s *Server) Close() {
+	s.startOnce.Do(func() {}) // waits for a start that is under way, and prevents another
 	s.closeOnce.Do(func() {
 		close(s.done)
 		s.registry.close()
+		s.background.Wait()
 	})
 }
 
@@ -60,5 +76,13 @@ func (s *Server) closed() bool {
 func (s *Server) logEvictions(evicted []wire.Instance) {
 	for i := range evicted {
 		s.settings.logger.Info("instance evicted", "app", evicted[i].App, "id", evicted[i].ID())
+	}
+}
+
+func (s *Server) logProtection(p Preservation) {
+	if p.Active {
+		s.settings.logger.Warn("leases protected", "why", p.Reason, "held", p.Held)
+	} else {
+		s.settings.logger.Info("leases no longer protected", "why", p.Reason, "held", p.Held)
 	}
 }

@@ -42,7 +42,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 			Uptime:    time.Since(s.started).Round(time.Second).String(),
 			Instances: strconv.Itoa(s.registry.size()),
 			Revision:  s.registry.tag(rev),
-			Waiting:   strconv.Itoa(len(s.waiting)),
+			Waiting:   strconv.Itoa(s.waiting.size()),
 		},
 		Healthy: true,
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -73,59 +72,4 @@ func TestStress(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, apps.Hash, changes.Hash)
 	assert.Equal(t, http.StatusServiceUnavailable, serve(t.Context(), s, "GET", "/apps", "").Code)
-}
-
-func filled(b *testing.B, instances int) *eurekaserver.Server {
-	s := eurekaserver.New()
-	b.Cleanup(s.Close)
-	for i := range instances {
-		app := fmt.Sprintf("APP%d", i%100)
-		w := serve(b.Context(), s, "POST", "/apps/"+app, body(app, edit{
-			"instanceId": fmt.Sprint("i", i), "metadata": map[string]any{"zone": "z1"}, "vipAddress": app,
-			"leaseInfo": map[string]any{"durationInSecs": int(time.Hour / time.Second)},
-		}))
-		if w.Code != http.StatusNoContent {
-			b.Fatal(w.Code)
-		}
-	}
-	b.ReportAllocs()
-	return s
-}
-
-func BenchmarkHeartbeat(b *testing.B) {
-	s := filled(b, 10_000)
-	for b.Loop() {
-		serve(b.Context(), s, "PUT", "/apps/APP7/i7", "")
-	}
-}
-
-func BenchmarkRegister(b *testing.B) {
-	s, doc := filled(b, 10_000), body("APP7", edit{"instanceId": "i7"})
-	for b.Loop() {
-		serve(b.Context(), s, "POST", "/apps/APP7", doc)
-	}
-}
-
-func BenchmarkFullListUnchanged(b *testing.B) {
-	s := filled(b, 10_000)
-	for b.Loop() {
-		serve(b.Context(), s, "GET", "/apps", "", "Accept-Encoding", "gzip")
-	}
-}
-
-func BenchmarkFullListAfterEachChange(b *testing.B) {
-	s, doc := filled(b, 10_000), body("APP7", edit{"instanceId": "i7"})
-	for b.Loop() {
-		serve(b.Context(), s, "POST", "/apps/APP7", doc)
-		serve(b.Context(), s, "GET", "/apps", "")
-	}
-}
-
-func BenchmarkDifferenceAfterEachChange(b *testing.B) {
-	s, doc := filled(b, 10_000), body("APP7", edit{"instanceId": "i7"})
-	tag := serve(b.Context(), s, "GET", "/apps", "").Header().Get("ETag")
-	for b.Loop() {
-		serve(b.Context(), s, "POST", "/apps/APP7", doc)
-		tag = serve(b.Context(), s, "GET", "/apps/delta", "", "If-None-Match", tag).Header().Get("ETag")
-	}
 }

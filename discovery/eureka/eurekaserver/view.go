@@ -2,7 +2,6 @@ package eurekaserver
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,8 @@ import (
 const maxDifferences = 64
 
 // views are the documents made of the current state. Each is made when it is
-// first asked for and thrown away at the next change.
+// first asked for and thrown away at the next change. Making one under the
+// lock costs a pointer an application; the rest of the work is done without.
 type views struct {
 	all     *document            // the registry
 	recent  *document            // the changes within the retention time
@@ -38,16 +38,11 @@ func (r *registry) full() (*document, uint64) {
 
 func (r *registry) fullLocked() *document {
 	if r.views.all == nil {
-		apps := make([]wire.Application, 0, len(r.apps))
-		for _, name := range slices.Sorted(maps.Keys(r.apps)) {
-			leases := r.apps[name]
-			app := wire.Application{Name: name, Instances: make([]wire.Instance, 0, len(leases))}
-			for _, id := range slices.Sorted(maps.Keys(leases)) {
-				app.Instances = append(app.Instances, leases[id].published())
-			}
-			apps = append(apps, app)
+		sections := make([]section, len(r.byName))
+		for i, app := range r.byName {
+			sections[i] = app.freeze()
 		}
-		r.views.all = newDocument(wire.Applications{Version: versionFull, Hash: wire.Hash(r.counts), Applications: apps})
+		r.views.all = newDocument(versionFull, wire.Hash(r.counts), func() []section { return sections })
 	}
 	return r.views.all
 }
@@ -94,11 +89,8 @@ func (r *registry) age() {
 }
 
 func (r *registry) difference(rev uint64) *document {
-	return newDocument(wire.Applications{
-		Version:      strconv.FormatUint(r.changes.version, 10),
-		Hash:         wire.Hash(r.counts),
-		Applications: r.changes.since(rev),
-	})
+	changes := r.changes.after(rev)
+	return newDocument(strconv.FormatUint(r.changes.version, 10), wire.Hash(r.counts), func() []section { return latest(changes) })
 }
 
 // revision returns the current revision and a channel that is closed when
@@ -132,36 +124,53 @@ func (r *registry) parseTag(tag string) (rev uint64, ok bool) {
 }
 
 // application returns one application.
-func (r *registry) application(name string) (wire.Application, bool) {
-	doc, _ := r.full()
-	i, ok := slices.BinarySearchFunc(doc.content.Applications, name, func(app wire.Application, name string) int {
-		return strings.Compare(app.Name, name)
-	})
-	if !ok {
-		return wire.Application{}, false
+func (r *registry) application(name string) (section, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	app := r.apps[name]
+	if app == nil {
+		return section{}, false
 	}
-	return doc.content.Applications[i], true
+	return app.freeze(), true
 }
 
 // byVIP returns the instances whose list of virtual addresses, as address
 // returns it, has the given one as an element.
-func (r *registry) byVIP(vip string, address func(*wire.Instance) string) wire.Applications {
+func (r *registry) byVIP(vip string, address func(*wire.Instance) string) *document {
 	doc, _ := r.full()
-	out := wire.Applications{Version: versionVIP}
-	for _, app := range doc.content.Applications {
-		found := wire.Application{Name: app.Name}
-		for i := range app.Instances {
-			for element := range strings.SplitSeq(address(&app.Instances[i]), ",") {
+	var out []section
+	counts := make(map[wire.Status]int)
+	for _, app := range doc.sections() {
+		found := section{name: app.name}
+		for _, rec := range app.records {
+			for element := range strings.SplitSeq(address(&rec.Instance), ",") {
 				if element == vip {
-					found.Instances = append(found.Instances, app.Instances[i])
+					found.records = append(found.records, rec)
+					counts[rec.Status]++
 					break
 				}
 			}
 		}
-		if len(found.Instances) > 0 {
-			out.Applications = append(out.Applications, found)
+		if len(found.records) > 0 {
+			out = append(out, found)
 		}
 	}
-	out.Hash = wire.HashOf(out.Applications)
-	return out
+	return newDocument(versionVIP, wire.Hash(counts), func() []section { return out })
+}
+
+// insertByName keeps the list of applications in order.
+func insertByName(apps []*application, app *application) []*application {
+	i, _ := findByName(apps, app.name)
+	return slices.Insert(apps, i, app)
+}
+
+func deleteByName(apps []*application, name string) []*application {
+	if i, found := findByName(apps, name); found {
+		return slices.Delete(apps, i, i+1)
+	}
+	return apps
+}
+
+func findByName(apps []*application, name string) (int, bool) {
+	return slices.BinarySearchFunc(apps, name, func(app *application, name string) int { return strings.Compare(app.name, name) })
 }

@@ -11,6 +11,7 @@ import (
 const (
 	headerRevision = "X-Namesake-Revision"
 	headerFull     = "X-Namesake-Full"
+	headerProtect  = "X-Namesake-Protected"
 )
 
 // retryAfter is what a request that was not allowed to wait is asked to pause,
@@ -31,6 +32,9 @@ func (s *Server) getDelta(w http.ResponseWriter, r *http.Request, _ []string) {
 		return
 	}
 	if state == revisionForeign {
+		if !s.mayList(w, r) {
+			return
+		}
 		doc, rev := s.registry.full()
 		s.mark(w, rev)
 		w.Header().Set(headerFull, "true")
@@ -41,6 +45,9 @@ func (s *Server) getDelta(w http.ResponseWriter, r *http.Request, _ []string) {
 		return
 	}
 	doc, rev, whole := s.registry.since(held)
+	if whole && !s.mayList(w, r) {
+		return
+	}
 	s.mark(w, rev)
 	if rev == held {
 		empty(w, http.StatusNotModified)
@@ -57,6 +64,9 @@ func (s *Server) mark(w http.ResponseWriter, rev uint64) {
 	tag := s.registry.tag(rev)
 	w.Header().Set(headerRevision, tag)
 	w.Header().Set("ETag", `"`+tag+`"`)
+	if why := s.registry.protection.Load(); why != nil {
+		w.Header().Set(headerProtect, *why)
+	}
 }
 
 // revisionState is what a request says about the revision that its sender has.
@@ -96,13 +106,12 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, held uint64) bool
 	}
 	wait = min(wait, s.settings.maxWait)
 	if rev == held && wait > 0 {
-		select {
-		case s.waiting <- struct{}{}:
-			defer func() { <-s.waiting }()
-		default:
+		client := s.settings.limits.Client(r)
+		if !s.waiting.enter(client) {
 			w.Header().Set("Retry-After", retryAfter)
 			return true
 		}
+		defer s.waiting.leave(client)
 		extendDeadline(w, r, wait)
 		timer := time.NewTimer(wait)
 		defer timer.Stop()

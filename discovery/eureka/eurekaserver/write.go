@@ -19,6 +19,9 @@ func instanceKey(args []string) key { return key{strings.ToUpper(args[0]), args[
 
 // register: POST apps/{app}
 func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string) {
+	if !s.mayRegister(w, r) {
+		return
+	}
 	f, latin1, ok := sent(r.Header)
 	if !ok {
 		empty(w, http.StatusUnsupportedMediaType)
@@ -38,9 +41,14 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		respond(w, http.StatusBadRequest, contentType(f), parseError(f))
 		return
 	}
-	in, objection := admit(strings.ToUpper(args[0]), in)
+	in, status, objection := s.admit(strings.ToUpper(args[0]), in)
 	if objection != "" {
-		respond(w, http.StatusBadRequest, "text/plain; charset=utf-8", []byte(objection))
+		respond(w, status, "text/plain; charset=utf-8", []byte(objection))
+		return
+	}
+	if status != http.StatusOK {
+		w.Header().Set("Retry-After", retryAfter)
+		empty(w, status)
 		return
 	}
 	shown, isNew := s.registry.register(in, fromPeer(r))
@@ -148,7 +156,7 @@ func (s *Server) putMetadata(w http.ResponseWriter, r *http.Request, args []stri
 		entries[name] = values.Get(name)
 	}
 	k := instanceKey(args)
-	found, fits := s.registry.merge(k, entries, s.settings.maxBody)
+	found, fits := s.registry.merge(k, entries, min(s.settings.maxBody, int64(s.settings.limits.MetadataBytes)))
 	switch {
 	case !found:
 		empty(w, http.StatusNotFound)

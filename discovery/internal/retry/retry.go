@@ -61,3 +61,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// Spread returns a random duration within half of d, so that what has begun at
+// once does not go on so.
+func Spread(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

@@ -1,0 +1,267 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
+)
+
+const (
+	requestTimeout = 10 * time.Second
+	maxRetryDelay  = 30 * time.Second
+
+	// settle is how long further changes are waited for before a set is made
+	// of them, so that a deploy costs few sets.
+	settle = 10 * time.Millisecond
+
+	// maxCopies bounds a service.
+	maxCopies = 100_000
+)
+
+// errNews ends a watch that cannot go on, and says that all must be read
+// again, at once and without a word: a revision that was compacted away.
+var errNews = errors.New("etcd: history is gone")
+
+// A view is the copies of one service, by key.
+type view struct {
+	prefix  string
+	records map[string]result
+}
+
+// A result is a copy, or why it cannot be read.
+type result struct {
+	in  discovery.Instance
+	err error
+}
+
+// key returns what the keys of a service's copies begin with.
+func (c *Client) key(service string) string { return c.prefix + service + "/" }
+
+// follow is the one watch of a service.
+func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
+	return func(yield func([]discovery.Instance, error) bool) {
+		s := &story{c: c, service: service, yield: yield}
+		delays := retry.New(maxRetryDelay)
+		for ctx.Err() == nil {
+			begin := time.Now()
+			err := s.live(ctx)
+			switch {
+			case ctx.Err() != nil || s.over:
+				return
+			case errors.Is(err, errNews):
+				if !retry.Sleep(ctx, time.Second-time.Since(begin)) {
+					return
+				}
+				continue
+			}
+			if time.Since(begin) > maxRetryDelay {
+				delays.Reset()
+			}
+			if !s.fail(fmt.Errorf("etcd: service %q: %w", service, explain(err))) || !retry.Sleep(ctx, delays.Delay()) {
+				return
+			}
+		}
+	}
+}
+
+// A story is what one watch has been told.
+type story struct {
+	c       *Client
+	service string
+	yield   func([]discovery.Instance, error) bool
+
+	last     []discovery.Instance
+	known    bool
+	failed   bool // since the last set
+	standing string
+	over     bool // the reader has gone
+}
+
+// live reads the service and follows its changes until something fails.
+func (s *story) live(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v, revision, err := s.c.read(ctx, s.service)
+	if err != nil {
+		return err
+	}
+	if !s.tell(v) {
+		return nil
+	}
+	changes := s.c.etcd.Watch(clientv3.WithRequireLeader(ctx), v.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
+	check := time.NewTimer(retry.Jitter(s.c.check))
+	defer check.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-check.C:
+			if err := s.c.alive(ctx, v.prefix); err != nil {
+				return err
+			}
+			check.Reset(retry.Jitter(s.c.check))
+		case r, ok := <-changes:
+			if err := v.apply(r, ok); err != nil {
+				return err
+			}
+			if err := v.more(changes); err != nil {
+				return err
+			}
+			if !s.tell(v) {
+				return nil
+			}
+		}
+	}
+}
+
+// read lists the copies of a service.
+func (c *Client) read(ctx context.Context, service string) (v *view, revision int64, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %v", requestTimeout))
+	defer cancel()
+	v = &view{prefix: c.key(service), records: make(map[string]result)}
+	r, err := c.etcd.Get(ctx, v.prefix, clientv3.WithPrefix(), clientv3.WithLimit(maxCopies+1))
+	if err != nil {
+		return nil, 0, because(ctx, err)
+	}
+	if len(r.Kvs) > maxCopies {
+		return nil, 0, fmt.Errorf("more than %d copies", maxCopies)
+	}
+	for _, kv := range r.Kvs {
+		v.put(kv)
+	}
+	return v, r.Header.Revision, nil
+}
+
+// alive checks that the cluster can be read.
+func (c *Client) alive(ctx context.Context, prefix string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %v", requestTimeout))
+	defer cancel()
+	_, err := c.etcd.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	return because(ctx, err)
+}
+
+// because puts the cause in place of a context's error, which etcd wraps as it
+// likes.
+func because(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (v *view) put(kv *mvccpb.KeyValue) {
+	key := string(kv.Key)
+	in, err := unmarshal(strings.TrimPrefix(key, v.prefix), kv.Value)
+	if err != nil {
+		err = fmt.Errorf("key %q: %w", key, err)
+	}
+	v.records[key] = result{in, err}
+}
+
+// apply takes in changes.
+func (v *view) apply(r clientv3.WatchResponse, ok bool) error {
+	switch {
+	case !ok:
+		return errors.New("the watch has ended")
+	case r.CompactRevision != 0:
+		return errNews
+	case r.Err() != nil:
+		return r.Err()
+	}
+	for _, e := range r.Events {
+		if e.Type == clientv3.EventTypeDelete {
+			delete(v.records, string(e.Kv.Key))
+		} else {
+			v.put(e.Kv)
+		}
+	}
+	if len(v.records) > maxCopies {
+		return fmt.Errorf("more than %d copies", maxCopies)
+	}
+	return nil
+}
+
+// more takes in what else comes within a moment.
+func (v *view) more(changes clientv3.WatchChan) error {
+	timeout := time.After(settle)
+	for {
+		select {
+		case r, ok := <-changes:
+			if err := v.apply(r, ok); err != nil {
+				return err
+			}
+		case <-timeout:
+			return nil
+		}
+	}
+}
+
+// set returns what can be used, and an error that names the rest.
+func (v *view) set() ([]discovery.Instance, error) {
+	var instances []discovery.Instance
+	var faults []error
+	for _, key := range slices.Sorted(maps.Keys(v.records)) {
+		if r := v.records[key]; r.err != nil {
+			faults = append(faults, r.err)
+		} else {
+			instances = append(instances, r.in)
+		}
+	}
+	set, err := discovery.CleanSet(instances)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	return set, errors.Join(faults...)
+}
+
+// tell yields the set if it is news. It reports whether anyone listens.
+func (s *story) tell(v *view) bool {
+	set, fault := v.set()
+	if len(set) == 0 && fault != nil { // nothing of it makes sense: the last set stands
+		return s.complain(fault)
+	}
+	recovered := s.failed || s.standing != "" && (fault == nil || fault.Error() != s.standing)
+	if !s.known || recovered || !slices.EqualFunc(set, s.last, discovery.Instance.Equal) {
+		s.last, s.known, s.failed, s.standing = set, true, false, ""
+		if !s.yield(set, nil) {
+			s.over = true
+			return false
+		}
+	}
+	if fault != nil {
+		return s.complain(fault)
+	}
+	return true
+}
+
+// complain yields a fault of the records, unless it stands already.
+func (s *story) complain(fault error) bool {
+	if fault.Error() == s.standing {
+		return true
+	}
+	s.standing = fault.Error()
+	if !s.yield(nil, fmt.Errorf("etcd: service %q: %w", s.service, fault)) {
+		s.over = true
+	}
+	return !s.over
+}
+
+// fail yields that the service cannot be read.
+func (s *story) fail(err error) bool {
+	s.failed = true
+	if !s.yield(nil, err) {
+		s.over = true
+	}
+	return !s.over
+}

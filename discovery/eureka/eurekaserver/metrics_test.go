@@ -1,0 +1,88 @@
+package eurekaserver_test
+
+import (
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
+)
+
+func TestStats(t *testing.T) {
+	bubble(t, func(t *testing.T, c caller, s *eurekaserver.Server) {
+		started := time.Now()
+		c.register("APP", lease(5))
+		c.register("APP", lease(5))
+		c.register("APP", edit{"instanceId": "i2", "status": "DOWN"})
+		c.register("OTHER")
+		c.register("OTHER", edit{"instanceId": "i2"})
+		c.status("PUT", "/apps/OTHER/i1")
+		c.status("PUT", "/apps/OTHER/none")
+		c.status("PUT", "/apps/OTHER/i1/status?value=OUT_OF_SERVICE")
+		c.status("DELETE", "/apps/OTHER/i2")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		st := s.Stats()
+		assert.Equal(t, started, st.Started)
+		assert.Equal(t, map[string]int{"DOWN": 1, "OUT_OF_SERVICE": 1}, st.Instances)
+		assert.Equal(t, 2, st.Leases)
+		assert.Equal(t, 2, st.Applications)
+		assert.Equal(t, 1, st.Overrides)
+		assert.EqualValues(t, 8, st.Changes)
+		assert.True(t, strings.HasSuffix(st.Revision, ".8"), st.Revision)
+		assert.Equal(t, eurekaserver.Totals{Registrations: 4, Heartbeats: 2, Cancellations: 1, Evictions: 1}, st.Totals)
+		assert.Equal(t, []eurekaserver.RequestCount{
+			{Method: "POST", Resource: "apps/{}", Status: 204, Count: 5},
+			{Method: "PUT", Resource: "apps/{}/{}", Status: 200, Count: 1},
+			{Method: "PUT", Resource: "apps/{}/{}", Status: 404, Count: 1},
+			{Method: "DELETE", Resource: "apps/{}/{}", Status: 200, Count: 1},
+			{Method: "PUT", Resource: "apps/{}/{}/status", Status: 200, Count: 1},
+		}, st.Requests)
+	})
+}
+
+func TestMetrics(t *testing.T) {
+	s := eurekaserver.New()
+	defer s.Close()
+	serve(t.Context(), s, "POST", "/apps/APP", body("APP"))
+	serve(t.Context(), s, "BREW", "/apps", "")
+	serve(t.Context(), s, "HEAD", "/apps", "")
+	serve(t.Context(), s, "GET", "/nothing/of/the/kind", "")
+	w := httptest.NewRecorder()
+	s.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	assert.Equal(t, 200, w.Code)
+	assert.Equal(t, "text/plain; version=0.0.4; charset=utf-8", w.Header().Get("Content-Type"))
+	text := w.Body.String()
+	for _, line := range []string{
+		"# HELP eurekaserver_instances Instances by status.",
+		"# TYPE eurekaserver_instances gauge",
+		`eurekaserver_instances{status="UP"} 1`,
+		"# TYPE eurekaserver_changes_total counter",
+		"eurekaserver_changes_total 1",
+		"eurekaserver_heartbeats_expected_per_minute 2",
+		"eurekaserver_heartbeats_threshold_per_minute 1.7",
+		"eurekaserver_protection_active 0",
+		`eurekaserver_requests_total{method="POST",resource="apps/{}",code="204"} 1`,
+		`eurekaserver_requests_total{method="GET",resource="apps",code="200"} 1`,
+		`eurekaserver_requests_total{method="other",resource="apps",code="405"} 1`,
+		`eurekaserver_requests_total{method="GET",resource="other",code="404"} 1`,
+	} {
+		assert.Contains(t, strings.Split(text, "\n"), line)
+	}
+	sample := regexp.MustCompile(`^[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[0-9.]+$`)
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "# ") {
+			assert.Regexp(t, sample, strings.TrimSuffix(line, "\n"))
+		}
+	}
+
+	w = httptest.NewRecorder()
+	s.Metrics().ServeHTTP(w, httptest.NewRequest("POST", "/metrics", nil))
+	assert.Equal(t, 405, w.Code)
+	assert.Empty(t, w.Body.String())
+}
