@@ -81,12 +81,15 @@
 //
 // # Failures
 //
-// A watch that breaks off goes on where it was, after at most a second. A
-// connection that has become silent is noticed by a ping over HTTP/2 after 15 s,
-// and over plain HTTP/1 by TCP keep-alive, or in the end by the time a watch
-// may take. What fails is tried again after delays that grow up to 30 s, and
-// longer if the server says so, and yielded as an error that says for how long
-// the slices have not been read. The last set stands meanwhile.
+// A watch that breaks off goes on where it was, within a second. Three in a row
+// that last less than ten seconds are an error, and the slices are listed again
+// instead. A connection that has become silent is noticed by a ping over HTTP/2
+// after 15 s, and over plain HTTP/1 by TCP keep-alive, or in the end by the time
+// a watch may take.
+//
+// What fails is tried again after delays that grow up to 30 s, and longer if
+// the server says so, and yielded as an error that says for how long the slices
+// have not been read. The last set stands meanwhile.
 //
 // A page of a list may have 64 MiB, an event 8 MiB, and a Service 10000 slices.
 //

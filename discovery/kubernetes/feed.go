@@ -14,6 +14,10 @@ const (
 	// A watch that has lasted for so long was a success, whatever ended it.
 	steady = 10 * time.Second
 
+	// After so many watches in a row that broke off before that, they are not
+	// trusted to bring anything.
+	maxBroken = 3
+
 	// All slices are listed again once in a while, in case an event was lost,
 	// or the server's versions went back when its store was restored.
 	relistEvery = time.Hour
@@ -34,6 +38,7 @@ type feed struct {
 	version string    // of what is on the board; empty asks for a list
 	listed  time.Time // when all slices were last listed
 	read    time.Time // when the server last said something
+	broken  int       // watches in a row that broke off too early
 	failing bool
 }
 
@@ -63,10 +68,13 @@ func (f *feed) run(ctx context.Context) {
 			if time.Since(f.listed) < steady { // which did not help
 				pause = f.retry.delay()
 			}
-		case errors.Is(err, errLost):
+		case errors.Is(err, errLost) && f.broken < maxBroken:
 			f.c.log.Debug("watch of endpoint slices broke off", "service", f.name.String(), "error", err)
 			pause = f.retry.delay()
 		default:
+			if errors.Is(err, errLost) {
+				f.version = ""
+			}
 			f.fail(err)
 			pause = max(f.retry.delay(), retryAfter(err))
 		}
@@ -105,12 +113,14 @@ func (f *feed) watch(ctx context.Context) error {
 		e, err := s.next()
 		if time.Since(begun) >= steady {
 			f.retry.reset()
+			f.broken = 0
 		}
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errLost):
-			return err
+			f.broken++
+			return fmt.Errorf("%s: %w", f.c.access.server, err)
 		case err != nil:
 			f.version = ""
 			return fmt.Errorf("%s: %w", f.c.access.server, err)

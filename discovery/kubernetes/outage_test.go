@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // A watch that nobody ends is ended by us.
@@ -29,7 +30,8 @@ func TestWatchWithoutEnd(t *testing.T) {
 	})
 }
 
-// A server that ends every watch at once is not asked in a tight loop.
+// A server that ends every watch at once is not asked in a tight loop. That is
+// an error, and the slices are listed again and again instead.
 func TestWatchThatEndsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.api.instead(func(w http.ResponseWriter, req *http.Request) {
@@ -39,8 +41,24 @@ func TestWatchThatEndsAtOnce(t *testing.T) {
 		})
 		s := r.follow(r.client(), "orders")
 		wait(10 * time.Minute)
-		assert.Less(t, len(r.api.seen()), 60)
-		assert.Equal(t, []string{""}, s.news())
+		assert.Less(t, len(r.api.seen()), 120)
+		errs := s.errors()
+		require.NotEmpty(t, errs)
+		assert.ErrorContains(t, errs[0], "http://api: the watch broke off: EOF")
+		r.api.put(sliceOf("a", pod(1)))
+		wait(time.Minute)
+		assert.Equal(t, one, last(s.news()))
+
+		r.api.instead(nil)
+		wait(time.Minute)
+		s.errors()
+		r.api.put(sliceOf("a", pod(2)))
+		assert.Equal(t, two, last(s.news()), "all is well again")
+		wait(time.Hour)
+		r.stop()
+		r.serve()
+		wait(time.Minute)
+		assert.Empty(t, s.errors(), "once is none")
 	})
 }
 
