@@ -83,7 +83,7 @@ func greet(ctx context.Context, client *http.Client) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer resp.Body.Close() //nolint:errcheck // it has been read
+	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil {
 		return err.Error()

@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
 	"github.com/namesake-go/namesake/transport/identity"
@@ -20,7 +22,8 @@ type config struct {
 	addr, prefix, metrics, data, preservation string
 	peers                                     []string
 	users, tokens, callers                    string
-	readOpen                                  bool
+	readOpen, operate                         bool
+	title                                     string
 	cert, key, clientCA                       string
 	logFormat                                 string
 	logLevel                                  slog.Level
@@ -44,6 +47,8 @@ func parseFlags(args []string, output io.Writer) (*config, error) {
 	flags.StringVar(&c.tokens, "tokens", "", "a `file` with those who have a token")
 	flags.StringVar(&c.callers, "callers", "", "a `file` with those who have a certificate")
 	flags.BoolVar(&c.readOpen, "read-open", false, "let everybody read")
+	flags.BoolVar(&c.operate, "operate", false, "have buttons on the page that take copies out of service and back")
+	flags.StringVar(&c.title, "title", "", "the `name` of this registry on its page, such as a zone's")
 	flags.StringVar(&c.cert, "tls-cert", "", "a `file` with the server's certificate")
 	flags.StringVar(&c.key, "tls-key", "", "a `file` with the key of the certificate")
 	flags.StringVar(&c.clientCA, "client-ca", "", "a `file` with the authorities of clients' certificates")
@@ -96,16 +101,37 @@ func (c *config) options(logger *slog.Logger) ([]eurekaserver.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	peers, err := peerOptions(c.peers)
-	return append(append(options, access...), peers...), err
+	if len(c.peers) > 0 {
+		client, err := c.peerClient(logger)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, eurekaserver.WithPeers(eurekaserver.PeersConfig{URLs: c.peers, HTTP: client}))
+	}
+	options = append(options, eurekaserver.WithPage(eurekaserver.PageConfig{Title: c.title, Operate: c.operate}))
+	return append(options, access...), nil
 }
 
-// peerOptions makes the registry one of several servers.
-func peerOptions(urls []string) ([]eurekaserver.Option, error) {
-	if len(urls) == 0 {
+// peerClient returns what calls the other servers with a certificate, or nil if
+// there are none.
+func (c *config) peerClient(logger *slog.Logger) (*http.Client, error) {
+	if c.clientCA == "" {
 		return nil, nil
 	}
-	return nil, errors.New("registry: -peers: not there yet")
+	files := identity.NewFiles(identity.FilesConfig{Cert: c.cert, Key: c.key, Roots: c.clientCA, Logger: logger})
+	roots, err := files.Roots("")
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	return &http.Client{Transport: &http.Transport{
+		TLSHandshakeTimeout: 5 * time.Second,
+		IdleConnTimeout:     time.Minute,
+		TLSClientConfig: &tls.Config{
+			MinVersion:           tls.VersionTLS12,
+			RootCAs:              roots,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return files.Certificate() },
+		},
+	}}, nil
 }
 
 // tls returns nil if there is none. The files are read at once, to fail early,
@@ -141,16 +167,21 @@ func (c *config) tls(logger *slog.Logger) (*tls.Config, error) {
 	return config, nil
 }
 
+// url returns what clients are given, and page what a browser is.
 func (c *config) url(addr net.Addr) string {
-	scheme := "http"
-	if c.cert != "" {
-		scheme = "https"
-	}
 	path := strings.Trim(c.prefix, "/")
 	if path != "" {
 		path += "/"
 	}
-	return scheme + "://" + addr.String() + "/" + path
+	return c.page(addr) + path
+}
+
+func (c *config) page(addr net.Addr) string {
+	scheme := "http"
+	if c.cert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + addr.String() + "/"
 }
 
 // open reports whether strangers may change the registry.

@@ -45,8 +45,22 @@
 // change are answered, and requests that are under way too, for at most ten
 // seconds.
 //
+// # Several of them
+//
+// Each is given the URLs of all others, or simply of all, and a restarted one
+// copies from them what it has missed:
+//
+//	registry -addr 10.0.0.1:8761 -peers http://10.0.0.1:8761/eureka,http://10.0.0.2:8761/eureka
+//	registry -addr 10.0.0.2:8761 -peers http://10.0.0.1:8761/eureka,http://10.0.0.2:8761/eureka
+//
+// Clients are given the same list. Servers that need a password of each other
+// have it in these URLs. With -client-ca they show their own certificates, whose
+// authorities have to be among those of -client-ca, and need the grant peer.
+//
 // # Watching it
 //
+// A browser shows at / what there is, as it changes; with -operate it has buttons
+// that take copies out of service and back, for whoever may operate.
 // The log says what happens: instances that come and go, what operators do,
 // requests that are refused, leases that are protected. With -metrics an
 // address of its own serves /metrics for Prometheus and /healthz.
@@ -103,7 +117,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("registry: %w", err)
 	}
 	defer func() { _ = listener.Close() }() // Serve does it too
-	logger.Info("listening", "url", cfg.url(listener.Addr()))
+	logger.Info("listening", "url", cfg.url(listener.Addr()), "page", cfg.page(listener.Addr()))
 	if cfg.open() {
 		logger.Warn("everybody who reaches this address may change the registry: see -users, -tokens, -callers")
 	}

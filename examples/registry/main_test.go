@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,6 +109,45 @@ func TestRun(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	assert.Contains(t, string(data), `"instanceId":"orders-1"`)
 	assert.NotContains(t, p.stop(), "everybody")
+}
+
+// What one registry is told, its peer knows, and each shows both in a browser.
+func TestPeers(t *testing.T) {
+	listeners := make([]net.Listener, 2)
+	var urls []string
+	for i := range listeners {
+		var err error
+		listeners[i], err = net.Listen("tcp", "127.0.0.1:0") // free, and free again in a moment
+		require.NoError(t, err)
+		urls = append(urls, "http://"+listeners[i].Addr().String()+"/eureka")
+	}
+	programs := make([]*program, 2)
+	for i, l := range listeners {
+		require.NoError(t, l.Close())
+		programs[i] = start(t, []string{"-addr", l.Addr().String(), "-peers", strings.Join(urls, ","), "-title", "registry of the test"})
+	}
+	for _, p := range programs {
+		p.url("listening")
+	}
+	post, err := http.Post(urls[0]+"/apps/ORDERS", "application/json", strings.NewReader(instance))
+	require.NoError(t, err)
+	require.NoError(t, post.Body.Close())
+	require.Equal(t, http.StatusNoContent, post.StatusCode)
+	get := func(url string) string {
+		resp, err := http.Get(url)
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, resp.Body.Close()) }()
+		data, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(data)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(get(urls[1]+"/apps/ORDERS/orders-1"), "orders-1") }, time.Minute, 10*time.Millisecond)
+	page := get(strings.TrimSuffix(urls[1], "eureka"))
+	assert.Contains(t, page, "registry of the test")
+	assert.Contains(t, page, "orders-1")
+	for _, p := range programs {
+		p.stop()
+	}
 }
 
 func TestRunWithBadFlags(t *testing.T) {

@@ -18,15 +18,15 @@ var errTooLarge = errors.New("eurekaserver: body too large")
 // errCoding says that a body is packed in a way that is not known here.
 var errCoding = errors.New("eurekaserver: unknown content coding")
 
-// readBody returns the body of a request, unpacked and in UTF-8, with the
-// status to answer with if there is an error.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, latin1 bool) ([]byte, int) {
+// readBody returns the body of a request, unpacked and in UTF-8, of no more
+// than limit bytes, with the status to answer with if there is an error.
+func readBody(w http.ResponseWriter, r *http.Request, latin1 bool, limit int64) ([]byte, int) {
 	// Whoever dawdles is cut off. Writers that cannot do it belong to someone
 	// who wraps them: then what the http.Server allows has to be enough.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	limited := http.MaxBytesReader(w, r.Body, s.settings.maxBody)
-	data, err := unpack(limited, r.Header.Get("Content-Encoding"), s.settings.maxBody)
+	limited := http.MaxBytesReader(w, r.Body, limit)
+	data, err := unpack(limited, r.Header.Get("Content-Encoding"), limit)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, http.StatusRequestTimeout // and so is what follows on the connection

@@ -38,7 +38,7 @@ func bubbleWith(t *testing.T, server *http.Server, run func(t *testing.T, c call
 			assert.ErrorIs(t, <-served, http.ErrServerClosed)
 			time.Sleep(time.Second) // net/http lingers that long over connections that it has cut off
 		}()
-		run(t, caller{target{base: "http://registry:8761/eureka/v2", client: client}, t}, s)
+		run(t, caller{t: t, target: target{base: "http://registry:8761/eureka/v2", client: client}}, s)
 	})
 }
 

@@ -59,9 +59,8 @@
 //
 // [WithNetflixRules] brings the left side back as far as leases are concerned.
 //
-// Not there yet: copies on other servers, regions other than the server's own
-// (the parameter is accepted and means nothing), and Amazon's auto-scaling
-// groups.
+// Not there yet: regions other than the server's own (the parameter is accepted
+// and means nothing), and Amazon's auto-scaling groups.
 //
 // # Protected leases
 //
@@ -115,6 +114,72 @@
 // Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
 // begins when the wait is over.
 //
+// # Peers
+//
+// A server with [WithPeers] is one of a cluster. Every server takes every
+// write, and forwards it to all others within 25 milliseconds, heartbeats
+// within 250. What comes from a peer is forwarded to nobody. Peers may be
+// servers of this package, Netflix's and Spring's, in any mix: all send each
+// other the standard batches to peerreplication/batch. All servers can have
+// the same list of URLs. A server recognizes itself in it by a random id,
+// which it sends in
+//
+//	X-Namesake-Server: 1x2y3z
+//
+// and by which servers of this package recognize each other, too.
+//
+// For each peer and instance there is one place in a queue, and what is sent is
+// what is known at that moment. So nothing overtakes anything, however quickly
+// an instance registers, is canceled and registers again, and an instance that
+// sends heartbeats all the time delays no other. A peer that answers 503 or
+// nothing within 5 seconds is left alone for 1 second; after other failures the
+// pause grows from 100 milliseconds to 5 seconds. Up to 65,536 instances wait
+// for a peer.
+//
+// Servers of this package agree on what is known of an instance wherever and
+// in whatever order it was said, also in the halves of a cluster that could
+// not talk to each other. They tell each other when each part was said last, by
+// clocks that never run behind each other:
+//
+//	is it there        if it has registered since it was last canceled.
+//	                   Heartbeats and changes of its metadata are no
+//	                   registrations
+//	its data           of the registration with the later
+//	                   lastDirtyTimestamp; with the same one, the later change.
+//	                   What it said before it was canceled counts no more
+//	its own status     what was said last: by its registrations, or by setting
+//	                   an override or removing it
+//	its override       what was said last: set, removed, or canceled with the
+//	                   instance
+//	its lease          the last heartbeat, whoever heard it. It ends at the same
+//	                   time everywhere. Evictions are for each server to find
+//	                   out, and are not forwarded
+//
+// The status that is shown is the override if its own status is UP or
+// OUT_OF_SERVICE, and else its own. Cancellations are remembered for 1 hour, at
+// most 65,536, so that nothing comes back that is gone. Every 10 to 20 seconds
+// ([PeersConfig]) two servers compare digests of all that, and repair the
+// differences. So a cluster agrees again within 30 seconds after an outage,
+// whatever was lost.
+//
+// Towards Netflix's and Spring's servers there is only the lastDirtyTimestamp,
+// and otherwise the order in which things arrive. Of a heartbeat they answer
+// with 404 they get the registration, and from a 409 the newer instance is
+// taken. What they send with an old timestamp for an instance that was canceled
+// here in the last 30 seconds is not taken for a new registration. After more
+// than 30 seconds out of reach they are told all instances and overrides.
+//
+// A server that starts copies the registry of a peer, with leases, overrides
+// and cancellations. Until that is done it answers requests for lists with
+// 403, so that clients ask another server instead of believing that nobody is
+// there; instances can be read and written one by one. The gate opens when the
+// list of a peer was copied that does not hold it back itself, or the lists of
+// all peers, and in any case after 30 seconds. A server without peers has no
+// gate.
+//
+// [Server.Peers] tells how the peers are doing. [Server.Close] sends what is
+// queued, if that takes less than a second.
+//
 // # Access
 //
 // By default whoever can reach the server may do everything. [WithAccess] asks
@@ -131,6 +196,38 @@
 //
 // Who is refused gets 401 or 403 without a body. At most once a second there
 // is a line in the log, which never shows what was sent to get in.
+//
+// # The page
+//
+// At "/" the server shows itself to browsers: applications and instances with
+// their status, zone, metadata and links, leases that count down, and what has
+// changed, as it happens; how the peers are; and why leases are protected. It
+// can be searched, and it can be read without scripts, on a phone and in the
+// dark. Whoever may read the registry may read it; for [Limits] it is a list.
+// All paths on it are relative, so that it can stand below the path of a larger
+// site; what it loads is at page/.
+//
+// [WithPage] gives it a title, takes it away, or adds buttons that take
+// instances out of service and back. The buttons are forms, sent by POST,
+// which browsers cannot be made to send by another site (see
+// [http.CrossOriginProtection]). The page sets no cookie; middleware that lets
+// people in by one should make it SameSite=Lax or Strict.
+//
+// Large registries are shown in parts: up to 200 applications a page, of each
+// 10 instances, rather those that are not up than others, and up to 200
+// instances in all. An application by itself is shown 200 instances a page.
+//
+// page/events streams changes as server-sent events to programs as well:
+//
+//	id: 1x2y3z.42
+//	event: change
+//	data: {"revision":"1x2y3z.42","kind":"registered","app":"ORDERS","id":"orders-1","status":"UP","at":"2026-01-02T15:04:05Z"}
+//
+// The kind is registered, changed, canceled or expired, and the id is the
+// revision (see Waiting for changes). With Last-Event-ID, or the parameter
+// "since", the stream begins after that revision; if that is not among the
+// last 1000 changes, with the event "reset", and then from now on. It ends
+// after ten minutes at the latest, for the client to ask again.
 //
 // # Limits
 //

@@ -60,6 +60,42 @@ func Example() {
 	// true
 }
 
+// A page to look at the registry in a browser is at "/" in any case. This one
+// also has buttons, and a name.
+func ExampleWithPage() {
+	registry := eurekaserver.New(eurekaserver.WithPage(eurekaserver.PageConfig{
+		Title:   "Staging, eu-1",
+		Operate: true,
+	}))
+	defer registry.Close()
+
+	var network memnet.Network
+	listener, err := network.Listen("registry:8761")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: registry}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://registry:8761/")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(resp.Header.Get("Content-Type"))
+	fmt.Println(strings.Contains(string(page), "<title>Staging, eu-1</title>"))
+	// Output:
+	// text/html; charset=utf-8
+	// true
+}
+
 // A registry with every setting, and a log for operators.
 func ExampleNew() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
@@ -303,4 +339,49 @@ func ExampleWithLimits() {
 	// 200 ""
 	// 200 ""
 	// 429 "100"
+}
+
+// Two servers that forward to each other what clients write. Both have the
+// same list of URLs.
+func ExampleWithPeers() {
+	var network memnet.Network
+	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
+	defer client.CloseIdleConnections()
+	peers := eurekaserver.PeersConfig{
+		URLs: []string{"http://eureka-1:8761/eureka/", "http://eureka-2:8761/eureka/"},
+		HTTP: client, // a real network needs none
+	}
+	for _, address := range []string{"eureka-1:8761", "eureka-2:8761"} {
+		registry := eurekaserver.New(eurekaserver.WithPeers(peers))
+		defer registry.Close()
+		listener, err := network.Listen(address)
+		if err != nil {
+			log.Fatal(err)
+		}
+		server := &http.Server{Handler: registry}
+		go func() { _ = server.Serve(listener) }()
+		defer func() { _ = server.Close() }()
+		registry.Start()
+	}
+
+	resp, err := client.Post("http://eureka-1:8761/eureka/apps/ORDERS", "application/xml", strings.NewReader(`<instance>
+		<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
+		<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	for {
+		resp, err := client.Get("http://eureka-2:8761/eureka/apps/ORDERS")
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			fmt.Println("known to both")
+			return
+		}
+	}
+	// Output:
+	// known to both
 }

@@ -16,6 +16,9 @@ type lease struct {
 	serviceUp  time.Time     // first time Up
 	ended      time.Time
 
+	own      wire.Status // that it is shown with but for an override
+	versions versions    // see replica
+
 	due   time.Time // when to look whether it has run out: no later than that
 	index int       // in the heap
 }
@@ -66,6 +69,7 @@ func (r *registry) unschedule(l *lease) { heap.Remove(&r.expiry, l.index) }
 // next to nothing.
 func (r *registry) renew(l *lease, now time.Time) {
 	l.renewed = r.guard.renewed(l, now)
+	l.versions.renewed = r.clock.tick()
 	r.totals.Heartbeats++
 }
 
@@ -113,6 +117,7 @@ func (r *registry) evict() {
 	evicted := make([]wire.Instance, 0, n)
 	for _, l := range overdue[:n] {
 		r.keepOverride(l.key, now)
+		r.bury(l, false, now)
 		r.end(l, now)
 		evicted = append(evicted, l.published())
 	}

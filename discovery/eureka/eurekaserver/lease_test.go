@@ -21,7 +21,6 @@ func ids(apps wire.Applications) (ids []string) {
 	return ids
 }
 
-// Case 61.
 func TestLeaseEndsExactly(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		c.register("APP", lease(2))
@@ -91,7 +90,6 @@ func TestAShorterLeaseAfterALongerOne(t *testing.T) {
 	})
 }
 
-// Case 27.
 func TestRegisteringAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		start := time.Now().UnixMilli()
@@ -108,7 +106,6 @@ func TestRegisteringAgain(t *testing.T) {
 	})
 }
 
-// Case 63.
 func TestEvictionIsInTheDelta(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		start := time.Now().UnixMilli()
@@ -123,7 +120,6 @@ func TestEvictionIsInTheDelta(t *testing.T) {
 	})
 }
 
-// Case 56.
 func TestDeltaEntriesAge(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		c.register("APP", lease(3600))

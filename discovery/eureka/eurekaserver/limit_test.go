@@ -161,7 +161,7 @@ func TestHostileClient(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(listener) }()
 		client := plainClient(&http.Transport{DialContext: network.DialContext, MaxConnsPerHost: 200})
-		good := caller{target{"http://registry:8761/eureka", client}, t}
+		good := caller{t: t, target: target{base: "http://registry:8761/eureka", client: client}}
 		good.register("GOOD", lease(9), edit{"leaseInfo": map[string]any{"renewalIntervalInSecs": 3, "durationInSecs": 9}})
 		end := time.Now().Add(20 * time.Second)
 

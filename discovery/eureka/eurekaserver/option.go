@@ -22,10 +22,12 @@ type settings struct {
 	maxWait           time.Duration
 	maxWaiters        int
 	maxBody           int64
+	page              PageConfig
 	preservation      PreservationConfig
 	netflix           *NetflixConfig  // nil: the rules of this package
 	access            []Authenticator // nil: everybody may do everything
 	limits            Limits
+	peers             *PeersConfig // nil: none
 	snapshot          SnapshotConfig
 	logger            *slog.Logger
 }

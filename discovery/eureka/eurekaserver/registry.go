@@ -30,6 +30,7 @@ type registry struct {
 	counts    map[wire.Status]int
 	overrides map[key]override
 	changes   changeLog
+	history   history
 	views     views
 	news      chan struct{} // closed and replaced at every change
 	expiry    leaseHeap
@@ -37,6 +38,8 @@ type registry struct {
 	timer     *time.Timer // fires no later than the first lease is due; nil until there is one
 	totals    Totals
 	closed    bool
+	clock     clock
+	graves    graveyard
 
 	evicting sync.WaitGroup // runs of evict; Add under mu
 }
@@ -59,6 +62,8 @@ func newRegistry(s *settings, h hooks) *registry {
 		overrides:         make(map[key]override),
 		changes:           newChangeLog(s.deltaRetention),
 		news:              make(chan struct{}),
+		clock:             clock{node: rand.Uint32()},
+		graves:            newGraveyard(false),
 	}
 	if s.netflix != nil {
 		r.guard = newNetflixRules(*s.netflix, now)
@@ -91,8 +96,9 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 	now := time.Now()
 	k := key{in.App, in.ID()}
 	old := r.lease(k)
-	if old != nil && old.info.LastDirty > in.LastDirty {
-		in = old.info // a straggler: what is known is newer
+	straggler := old != nil && old.info.LastDirty > in.LastDirty
+	if straggler {
+		in = old.info // what is known is newer
 	}
 	l := &lease{key: k, info: in, registered: now, renewed: now}
 	var held wire.Status
@@ -101,7 +107,9 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 		l.serviceUp = old.serviceUp
 		r.drop(old)
 	}
-	if _, ok := r.override(k, now); !ok && in.OverriddenStatus != wire.Unknown {
+	_, known := r.override(k, now)
+	brought := !known && in.OverriddenStatus != wire.Unknown
+	if brought {
 		r.overrides[k] = override{status: in.OverriddenStatus}
 	}
 	over, overridden := r.override(k, now)
@@ -111,6 +119,11 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 		r.overrides[k] = override{status: over} // as long as the lease lives
 	}
 	l.info.Status = decide(in.Status, over, held, replica)
+	own := in.Status
+	if !overridden {
+		own = l.info.Status
+	}
+	r.stampRegistration(l, old, own, straggler, brought)
 	l.noteUp(now)
 	r.guard.joined(l, old, now)
 	r.hold(l)
@@ -158,6 +171,7 @@ func (r *registry) heartbeat(k key, dirty int64, over wire.Status, replica bool)
 		if replica && over != "" && over != wire.Unknown && over != known {
 			r.overrides[k] = override{status: over}
 			l.info.OverriddenStatus = over
+			l.versions.override = r.clock.tick()
 			r.publish(l, wire.Modified, now)
 		}
 		return unknown, wire.Instance{}
@@ -188,6 +202,7 @@ func (r *registry) setOverride(k key, status wire.Status, dirty int64) bool {
 	}
 	l.info.OverriddenStatus = status
 	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.stampStatus(l, status)
 	r.setStatus(l, status, now)
 	r.publish(l, wire.Modified, now)
 	return true
@@ -210,6 +225,7 @@ func (r *registry) removeOverride(k key, status wire.Status, dirty int64) bool {
 	delete(r.overrides, k)
 	l.info.OverriddenStatus = wire.Unknown
 	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.stampStatus(l, status)
 	r.setStatus(l, status, now)
 	r.publish(l, wire.Modified, now)
 	return true
@@ -223,8 +239,10 @@ func (r *registry) cancel(k key) bool {
 	if l == nil {
 		return false
 	}
+	now := time.Now()
 	delete(r.overrides, k)
-	r.end(l, time.Now())
+	r.bury(l, true, now)
+	r.end(l, now)
 	r.totals.Cancellations++
 	return true
 }
@@ -248,7 +266,9 @@ func (r *registry) merge(k key, entries map[string]string, limit int64) (found, 
 	}
 	in := l.info
 	in.Metadata = merged
+	in.Status = l.own
 	r.registerLocked(in, false)
+	r.stampData(r.lease(k), l.versions)
 	return true, true
 }
 
@@ -333,6 +353,7 @@ func (r *registry) publish(l *lease, action wire.Action, now time.Time) {
 		}
 	}
 	r.rev++
+	r.history.add(r.rev, l, action, now)
 	r.changes.add(change{rev: r.rev, at: now, key: l.key, rec: rec})
 	r.views = views{}
 	close(r.news)

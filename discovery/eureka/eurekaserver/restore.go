@@ -66,6 +66,7 @@ func (r *registry) restore(instances []wire.Instance, overrides []savedOverride,
 		in.Lease.Registered, in.Lease.ServiceUp = times.Registered, times.ServiceUp
 		in.Action, in.LastUpdated = action, updated
 		l := &lease{key: k, info: in, registered: fromMillis(times.Registered), renewed: now, serviceUp: fromMillis(times.ServiceUp)}
+		l.stampRestored(r.clock.node)
 		r.guard.joined(l, nil, now)
 		r.hold(l)
 		r.apps[k.app].show(newRecord(k.id, l.published()))

@@ -17,9 +17,9 @@ var resources = []struct {
 	pattern []string
 	methods map[string]route
 }{
-	{[]string{"apps"}, map[string]route{http.MethodGet: (*Server).getApps}},
-	{[]string{"apps", "delta"}, map[string]route{http.MethodGet: (*Server).getDelta}},
-	{[]string{"apps", "*"}, map[string]route{http.MethodGet: (*Server).getApp, http.MethodPost: (*Server).register}},
+	{[]string{"apps"}, map[string]route{http.MethodGet: gated((*Server).getApps)}},
+	{[]string{"apps", "delta"}, map[string]route{http.MethodGet: gated((*Server).getDelta)}},
+	{[]string{"apps", "*"}, map[string]route{http.MethodGet: gated((*Server).getApp), http.MethodPost: (*Server).register}},
 	{[]string{"apps", "*", "*"}, map[string]route{
 		http.MethodGet:    (*Server).getInstance,
 		http.MethodPut:    (*Server).heartbeat,
@@ -31,8 +31,11 @@ var resources = []struct {
 	}},
 	{[]string{"apps", "*", "*", "metadata"}, map[string]route{http.MethodPut: (*Server).putMetadata}},
 	{[]string{"instances", "*"}, map[string]route{http.MethodGet: (*Server).getAnywhere}},
-	{[]string{"vips", "*"}, map[string]route{http.MethodGet: (*Server).getVIP}},
-	{[]string{"svips", "*"}, map[string]route{http.MethodGet: (*Server).getSecureVIP}},
+	{[]string{"vips", "*"}, map[string]route{http.MethodGet: gated((*Server).getVIP)}},
+	{[]string{"svips", "*"}, map[string]route{http.MethodGet: gated((*Server).getSecureVIP)}},
+	{[]string{"peerreplication", "batch"}, map[string]route{http.MethodPost: (*Server).batch}},
+	{[]string{"peerreplication", "digest"}, map[string]route{http.MethodPost: (*Server).digest}},
+	{[]string{"peerreplication", "fetch"}, map[string]route{http.MethodPost: (*Server).fetch}},
 	{[]string{"status"}, map[string]route{http.MethodGet: (*Server).getStatus}},
 }
 

@@ -2,8 +2,9 @@ package eurekaserver
 
 import "net/http"
 
-// ServeHTTP serves the registry's resources below the prefix, and 404 for any
-// other path. It never redirects.
+// ServeHTTP serves the registry's resources below the prefix, the page at "/",
+// and 404 for any other path. It never redirects but after a button of the
+// page.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Start()
 	resource, args := s.find(r.URL)
@@ -18,7 +19,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, resource int, arg
 		return
 	}
 	if resource < 0 {
-		empty(w, http.StatusNotFound)
+		s.page.ServeHTTP(w, r)
 		return
 	}
 	res := &resources[resource]

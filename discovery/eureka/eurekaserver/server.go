@@ -14,10 +14,13 @@ import (
 // concurrently.
 type Server struct {
 	settings settings
+	id       string // by which servers recognize themselves
 	registry *registry
+	cluster  *cluster // nil if there are no peers
 	started  time.Time
 	waiting  *waiters
 	requests requestCounts
+	page     *page
 
 	registrations, lists *buckets      // nil: no limit
 	refusals             atomic.Uint64 // since the last that was logged
@@ -38,6 +41,7 @@ var _ http.Handler = (*Server)(nil)
 func New(opts ...Option) *Server {
 	s := &Server{
 		settings: newSettings(opts),
+		id:       newID(),
 		started:  time.Now(),
 		done:     make(chan struct{}),
 	}
@@ -46,6 +50,11 @@ func New(opts ...Option) *Server {
 	s.waiting = newWaiters(s.settings.maxWaiters, limits.WaitersPerClient)
 	s.registrations, s.lists = newBuckets(limits.Registrations), newBuckets(limits.Lists)
 	s.registry = newRegistry(&s.settings, hooks{evicted: s.logEvictions, protected: s.logProtection})
+	if peers := s.settings.peers; peers != nil {
+		s.registry.graves.open = true
+		s.cluster = newCluster(s, *peers)
+	}
+	s.page = newPage(s, s.settings.page)
 	return s
 }
 
@@ -59,6 +68,9 @@ func (s *Server) Close() {
 	s.startOnce.Do(func() {}) // waits for a start that is under way, and prevents another
 	s.closeOnce.Do(func() {
 		close(s.done)
+		if s.cluster != nil {
+			s.cluster.close()
+		}
 		s.registry.close()
 		s.background.Wait()
 	})

@@ -16,7 +16,6 @@ import (
 	"github.com/namesake-go/namesake/discovery/eureka/eurekaserver"
 )
 
-// Case 52.
 func TestEmptyRegistry(t *testing.T) {
 	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
 		const empty = `{"applications":{"versions__delta":"1","apps__hashcode":"","application":[]}}`

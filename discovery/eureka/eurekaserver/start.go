@@ -17,5 +17,5 @@ func (s *Server) Start() {
 // starters are what Start calls, one after the other. What they leave running
 // belongs to s.background and ends when s.done is closed.
 func (s *Server) starters() []func() {
-	return []func(){s.startSnapshots}
+	return []func(){s.startSnapshots, s.startPeers}
 }

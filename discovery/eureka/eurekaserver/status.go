@@ -44,6 +44,7 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 			Revision:  s.registry.tag(rev),
 			Waiting:   strconv.Itoa(s.waiting.size()),
 		},
+		Peers:   s.peerStats(),
 		Healthy: true,
 	}
 	respondWith(w, r, accepted, func(f wire.Format) ([]byte, error) {
@@ -52,4 +53,18 @@ func (s *Server) getStatus(w http.ResponseWriter, r *http.Request, _ []string) {
 		}
 		return json.Marshal(info)
 	})
+}
+
+// peerStats lists the peers as the protocol does, separated by commas.
+func (s *Server) peerStats() peerStats {
+	var out peerStats
+	for _, p := range s.Peers() {
+		out.Registered += p.URL + ","
+		if p.Reachable {
+			out.Available += p.URL + ","
+		} else {
+			out.Unavailable += p.URL + ","
+		}
+	}
+	return out
 }

@@ -15,6 +15,14 @@ func fromPeer(r *http.Request) bool {
 	return r.Header.Get("X-Netflix-Discovery-Replication") == "true"
 }
 
+// forward tells the peers what a request has changed, unless it comes from one
+// of them.
+func (s *Server) forward(r *http.Request, k key, what news) {
+	if !fromPeer(r) {
+		s.cluster.tell(k, what)
+	}
+}
+
 func instanceKey(args []string) key { return key{strings.ToUpper(args[0]), args[1]} }
 
 // register: POST apps/{app}
@@ -27,7 +35,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		empty(w, http.StatusUnsupportedMediaType)
 		return
 	}
-	data, status := s.readBody(w, r, latin1)
+	data, status := readBody(w, r, latin1, s.settings.maxBody)
 	if status == http.StatusBadRequest {
 		respond(w, status, contentType(f), parseError(f))
 		return
@@ -41,6 +49,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		respond(w, http.StatusBadRequest, contentType(f), parseError(f))
 		return
 	}
+	assigned := in.LastDirty == 0
 	in, status, objection := s.admit(strings.ToUpper(args[0]), in)
 	if objection != "" {
 		respond(w, status, "text/plain; charset=utf-8", []byte(objection))
@@ -51,7 +60,16 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, args []string)
 		empty(w, status)
 		return
 	}
-	shown, isNew := s.registry.register(in, fromPeer(r))
+	if fromPeer(r) {
+		s.registry.registerReplica(in, stragglerTime)
+		empty(w, http.StatusNoContent)
+		return
+	}
+	if held, ok := s.registry.instance(key{in.App, in.ID()}); ok && assigned {
+		in.LastDirty = max(in.LastDirty, held.LastDirty) // which another server's clock may have assigned
+	}
+	shown, isNew := s.registry.register(in, false)
+	s.cluster.tell(key{in.App, in.ID()}, newsData)
 	if isNew {
 		s.settings.logger.Info("instance registered", "app", in.App, "id", in.ID(), "status", shown)
 	} else {
@@ -71,9 +89,11 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request, args []string
 	if over != "" && !known(over) {
 		over = wire.Unknown
 	}
-	v, held := s.registry.heartbeat(instanceKey(args), q.dirty, over, fromPeer(r))
+	k := instanceKey(args)
+	v, held := s.registry.heartbeat(k, q.dirty, over, fromPeer(r))
 	switch v {
 	case alive:
+		s.forward(r, k, newsBeat)
 		empty(w, http.StatusOK)
 	case stale:
 		s.conflict(w, r, held)
@@ -97,12 +117,13 @@ func (s *Server) conflict(w http.ResponseWriter, r *http.Request, held wire.Inst
 }
 
 // cancel: DELETE apps/{app}/{id}
-func (s *Server) cancel(w http.ResponseWriter, _ *http.Request, args []string) {
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request, args []string) {
 	k := instanceKey(args)
 	if !s.registry.cancel(k) {
 		empty(w, http.StatusNotFound)
 		return
 	}
+	s.forward(r, k, newsCanceled)
 	s.settings.logger.Info("instance canceled", "app", k.app, "id", k.id)
 	empty(w, http.StatusOK)
 }
@@ -120,6 +141,7 @@ func (s *Server) setStatus(w http.ResponseWriter, r *http.Request, args []string
 		empty(w, http.StatusNotFound)
 		return
 	}
+	s.forward(r, k, newsStatus)
 	s.settings.logger.Info("status set", "app", k.app, "id", k.id, "status", value)
 	empty(w, http.StatusOK)
 }
@@ -140,6 +162,7 @@ func (s *Server) removeStatus(w http.ResponseWriter, r *http.Request, args []str
 		empty(w, http.StatusNotFound)
 		return
 	}
+	s.forward(r, k, newsStatus)
 	s.settings.logger.Info("status override removed", "app", k.app, "id", k.id, "status", value)
 	empty(w, http.StatusOK)
 }
@@ -163,6 +186,7 @@ func (s *Server) putMetadata(w http.ResponseWriter, r *http.Request, args []stri
 	case !fits:
 		empty(w, http.StatusRequestEntityTooLarge)
 	default:
+		s.forward(r, k, newsData)
 		s.settings.logger.Info("metadata changed", "app", k.app, "id", k.id)
 		empty(w, http.StatusOK)
 	}
