@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 const (
@@ -34,7 +36,7 @@ type feed struct {
 	board   board
 
 	// Of run alone:
-	retry   retry
+	retry   *retry.Schedule
 	version string    // of what is on the board; empty asks for a list
 	listed  time.Time // when all slices were last listed
 	read    time.Time // when the server last said something
@@ -43,13 +45,13 @@ type feed struct {
 }
 
 func newFeed(c *Client, n name, cancel context.CancelFunc) *feed {
-	return &feed{c: c, name: n, cancel: cancel, done: make(chan struct{}), retry: newRetry(maxRetry)}
+	return &feed{c: c, name: n, cancel: cancel, done: make(chan struct{}), retry: retry.New(maxRetry)}
 }
 
 // run lists and watches until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	defer close(f.done)
-	for pause := time.Duration(0); sleep(ctx, pause); {
+	for pause := time.Duration(0); retry.Sleep(ctx, pause); {
 		watching := f.version != ""
 		var err error
 		if watching {
@@ -66,17 +68,17 @@ func (f *feed) run(ctx context.Context) {
 		case watching && errors.Is(err, errExpired):
 			f.c.log.Debug("endpoint slices are listed again", "service", f.name.String(), "error", err)
 			if time.Since(f.listed) < steady { // which did not help
-				pause = f.retry.delay()
+				pause = f.retry.Delay()
 			}
 		case errors.Is(err, errLost) && f.broken < maxBroken:
 			f.c.log.Debug("watch of endpoint slices broke off", "service", f.name.String(), "error", err)
-			pause = f.retry.delay()
+			pause = f.retry.Delay()
 		default:
 			if errors.Is(err, errLost) {
 				f.version = ""
 			}
 			f.fail(err)
-			pause = max(f.retry.delay(), retryAfter(err))
+			pause = max(f.retry.Delay(), retryAfter(err))
 		}
 	}
 }
@@ -112,7 +114,7 @@ func (f *feed) watch(ctx context.Context) error {
 	for {
 		e, err := s.next()
 		if time.Since(begun) >= steady {
-			f.retry.reset()
+			f.retry.Reset()
 			f.broken = 0
 		}
 		switch {

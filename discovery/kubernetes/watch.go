@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
 // Watch follows the endpoints of a Service, named as in the package's
@@ -64,14 +65,14 @@ func (c *Client) resolve(ctx context.Context, service string, yield func([]disco
 	if n.namespace == "" {
 		n.namespace = c.namespace
 	}
-	for r := newRetry(maxRetry); n.namespace == "" && !c.closed(); {
+	for r := retry.New(maxRetry); n.namespace == "" && !c.closed(); {
 		n.namespace, err = c.access.namespace()
 		if err == nil && !isLabel(n.namespace) {
 			err = fmt.Errorf("kubernetes: default namespace %.70q is not valid", n.namespace)
 		}
 		if err != nil {
 			n.namespace = ""
-			pause, cancel := context.WithTimeout(ctx, r.delay())
+			pause, cancel := context.WithTimeout(ctx, r.Delay())
 			ok := yield(nil, err) && c.wait(ctx, pause.Done(), yield)
 			cancel()
 			if !ok {
