@@ -128,7 +128,7 @@ func TestRequirements(t *testing.T) {
 	assert.ElementsMatch(t, []string{
 		"github.com/cenkalti/backoff/v4", // delays
 		"github.com/sony/gobreaker/v2",   // states of a breaker
-		"golang.org/x/net",               // internationalized names
+		"golang.org/x/net",               // internationalized names, DNS messages
 		"golang.org/x/sync",              // groups of goroutines
 		"github.com/stretchr/testify",    // tests
 	}, direct)

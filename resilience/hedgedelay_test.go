@@ -169,6 +169,9 @@ func TestHedgeDelayUnderItsOwnHedges(t *testing.T) {
 	assert.Greater(t, winnersOnly, 0.06, "where the slow ones are missing")
 }
 
+// While some have observed a part of their latencies, the small ones, the
+// quantile is that of 800 latencies and up to 800 more without the largest: at
+// k of 100 each, 95 - k/20, and not below 90.
 func TestHedgeDelayConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := resilience.NewHedgeDelay(resilience.HedgeDelayConfig{Window: 2 * time.Second})
@@ -178,7 +181,7 @@ func TestHedgeDelayConcurrently(t *testing.T) {
 				for range 20 {
 					for _, d := range oneTo100() {
 						h.Observe(d)
-						if got, ok := h.Delay(); ok && got != after95 {
+						if got, ok := h.Delay(); ok && (got < 90*ms || got > after95) {
 							t.Errorf("delay %v", got)
 						}
 					}
