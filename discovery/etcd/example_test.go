@@ -17,7 +17,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close() //nolint:errcheck // nothing is under way
+	defer client.Close()
 	registry := etcd.New(client, etcd.WithPrefix("services/"))
 	defer registry.Close()
 
@@ -27,7 +27,7 @@ func Example() {
 		log.Print(err)
 		return
 	}
-	defer registration.Close(ctx) //nolint:errcheck // then the lease runs out
+	defer registration.Close(ctx)
 
 	for set, err := range registry.Watch(ctx, "orders") {
 		fmt.Println(set, err)

@@ -20,7 +20,7 @@ func Example() {
 		log.Print(err)
 		return
 	}
-	defer registration.Close(ctx) //nolint:errcheck // then it goes with the session
+	defer registration.Close(ctx)
 
 	for set, err := range registry.Watch(ctx, "orders") {
 		fmt.Println(set, err)

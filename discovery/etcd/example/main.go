@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is under way then
+	defer client.Close()
 	registry := etcd.New(client, etcd.WithLogger(slog.New(slog.NewTextHandler(stdout, nil))))
 	defer registry.Close()
 
