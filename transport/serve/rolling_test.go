@@ -104,7 +104,7 @@ func startProcess(t *testing.T, memory *discovery.Memory, handler http.Handler) 
 		result <- serve.Run(ctx, memory, service, handler, serve.Config{
 			Listener: listener,
 			LameDuck: 50 * time.Millisecond,
-			Drain:    500 * time.Millisecond,
+			Drain:    2 * time.Second, // all connections are used meanwhile, on a slow machine, too
 		})
 	}()
 	t.Cleanup(func() {
