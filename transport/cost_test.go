@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -180,7 +181,13 @@ func TestAllocationsDoNotGrow(t *testing.T) {
 					for range 50 {
 						roundTrip(t, rt, req, buf)
 					}
-					return testing.AllocsPerRun(500, func() { roundTrip(t, rt, req, buf) })
+					// The least of three: on a machine with much to do, a connection
+					// may not be idle again in time, and another is made.
+					least := math.Inf(1)
+					for range 3 {
+						least = min(least, testing.AllocsPerRun(200, func() { roundTrip(t, rt, req, buf) }))
+					}
+					return least
 				}
 				floor := count(bare)
 				for _, endpoints := range []int{1, 1000} {
