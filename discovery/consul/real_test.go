@@ -61,6 +61,9 @@ func startAgent(t testing.TB) *realAgent {
 		if leader == `""` {
 			return errors.New("no leader")
 		}
+		a.mu.Lock()
+		clear(a.listed) // it has just begun, and knows of nothing
+		a.mu.Unlock()
 		return a.grant(ctx)
 	})
 	return a
