@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -140,9 +141,7 @@ func (a *realAgent) set(t testing.TB, service string, instances ...discovery.Ins
 		require.NoError(t, err)
 		definition := map[string]any{"ID": in.ID, "Name": service, "Address": host, "Port": number}
 		meta := map[string]string{}
-		for k, v := range in.Metadata {
-			meta[k] = v
-		}
+		maps.Copy(meta, in.Metadata)
 		for k, v := range map[string]string{"scheme": in.Scheme, "zone": in.Zone, "priority": strconv.Itoa(int(in.Priority))} {
 			if v != "" && v != "0" {
 				meta[k] = v

@@ -3,6 +3,7 @@ package eureka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,9 +33,7 @@ type cluster struct {
 func (k *cluster) init(c *Client, urls string) (unusable error) {
 	k.c, k.turn = c, make(chan struct{}, 1)
 	lists := make(map[string]string, len(c.zones)+1)
-	for zone, list := range c.zones {
-		lists[zone] = list
-	}
+	maps.Copy(lists, c.zones)
 	lists[""] += "," + urls
 	k.now, unusable = parseZones(c.zone, lists)
 	if unusable == errNoServer && c.find != nil { //nolint:errorlint // it is not wrapped

@@ -86,7 +86,7 @@ func (d DNS) names(ctx context.Context, name string) ([]string, error) {
 	}
 	var names []string
 	for _, record := range records {
-		for _, field := range strings.Fields(strings.ReplaceAll(record, `"`, " ")) {
+		for field := range strings.FieldsSeq(strings.ReplaceAll(record, `"`, " ")) {
 			field = strings.TrimSuffix(field, ".")
 			if !isHostName(field) {
 				return nil, fmt.Errorf("eureka: DNS: txt.%s lists %q, which is no host name", name, field)
