@@ -20,9 +20,10 @@ func (s *Server) digest(w http.ResponseWriter, r *http.Request, _ []string) {
 			out.Apps[app] = s.registry.summaries(app)
 		}
 	}
+	nothing := map[string]string{} // one for all, however many somebody makes up
 	for app := range query.Apps {
 		if mine[app] == "" {
-			out.Apps[app] = map[string]string{}
+			out.Apps[app] = nothing
 		}
 	}
 	answer(w, out, func(d digestReply) ([]byte, error) { return json.Marshal(d) })

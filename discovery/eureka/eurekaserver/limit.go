@@ -58,8 +58,8 @@ type Rate struct {
 	Burst int
 }
 
-// maxOverrides is how many overrides outlive evictions, against instances that
-// come and go under ever new ids.
+// maxOverrides is how many overrides outlive their leases, against instances
+// that come and go under ever new ids.
 const maxOverrides = 1 << 16
 
 // bodyTimeout is how long a client may take to send a body.
@@ -151,6 +151,10 @@ func metadataBytes(metadata map[string]string) (size int64) {
 func (r *registry) room(k key, l *Limits) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.roomLocked(k, l)
+}
+
+func (r *registry) roomLocked(k key, l *Limits) bool {
 	app := r.apps[k.app]
 	if app == nil {
 		return len(r.expiry) < l.Instances && l.InstancesPerApp > 0

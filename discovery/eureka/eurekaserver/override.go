@@ -24,8 +24,7 @@ func (r *registry) override(k key, now time.Time) (status wire.Status, ok bool) 
 	return o.status, true
 }
 
-// keepOverride keeps the override of an evicted instance for its time, and
-// forgets those whose time is over.
+// keepOverride keeps the override of an evicted instance for its time.
 func (r *registry) keepOverride(k key, now time.Time) {
 	o, ok := r.overrides[k]
 	if !ok {
@@ -37,6 +36,15 @@ func (r *registry) keepOverride(k key, now time.Time) {
 	}
 	o.until = now.Add(r.overrideRetention)
 	r.overrides[k] = o
+}
+
+// forgetOverrides forgets those whose time is over. It looks at all, and so
+// does it once a minute at most.
+func (r *registry) forgetOverrides(now time.Time) {
+	if now.Sub(r.forgotten) < time.Minute {
+		return
+	}
+	r.forgotten = now
 	maps.DeleteFunc(r.overrides, func(_ key, o override) bool {
 		return !o.until.IsZero() && !now.Before(o.until)
 	})

@@ -29,6 +29,7 @@ type registry struct {
 	byName    []*application // the same, in order
 	counts    map[wire.Status]int
 	overrides map[key]override
+	forgotten time.Time // when overrides were last gone through
 	changes   changeLog
 	history   history
 	views     views

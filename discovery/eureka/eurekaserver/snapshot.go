@@ -56,6 +56,10 @@ const (
 type saved struct {
 	Instances []wire.Instance
 	Overrides []savedOverride
+
+	// Of a server with peers, what it has to know to agree with them.
+	Versions []savedMark `json:",omitempty"` // of the instances
+	Gone     []savedMark `json:",omitempty"` // instances that were canceled, in order
 }
 
 type savedOverride struct {
@@ -140,14 +144,13 @@ func (s *Server) load() {
 		}
 		return
 	}
-	instances := state.Instances
 	if c.MaxAge > 0 && age > c.MaxAge {
-		logger.Warn("snapshot too old: instances left out", "path", c.Path, "age", age.Round(time.Second), "instances", len(instances))
-		instances = nil
+		logger.Warn("snapshot too old: instances left out", "path", c.Path, "age", age.Round(time.Second), "instances", len(state.Instances))
+		state.Instances = nil
 	}
-	restored := s.registry.restore(instances, state.Overrides, &s.settings.limits)
+	restored := s.registry.restore(state, &s.settings.limits)
 	s.snapshots.update(func(st *SnapshotState) { st.Restored = restored })
-	logger.Info("snapshot read", "path", c.Path, "instances", restored, "invalid", len(instances)-restored)
+	logger.Info("snapshot read", "path", c.Path, "instances", restored, "invalid", len(state.Instances)-restored)
 }
 
 func readSnapshot(path string) (state saved, age time.Duration, err error) {
