@@ -58,6 +58,8 @@ func parseFlags(args []string, output io.Writer) (*config, error) {
 		return nil, err
 	}
 	switch {
+	case strings.Contains(flags.Arg(0), "@"): // a peer's URL after a blank, perhaps with a password
+		return nil, errors.New("registry: something with an @ is not an option: the URLs of -peers are one argument")
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("registry: %q is not an option", flags.Arg(0))
 	case c.logFormat != "text" && c.logFormat != "json":
