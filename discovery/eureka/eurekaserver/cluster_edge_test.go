@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -319,4 +320,30 @@ func TestRealSockets(t *testing.T) {
 		}, 10*time.Second, 5*time.Millisecond)
 		assert.Len(t, s.Peers(), 2)
 	}
+}
+
+// A peer that refuses much is reported once for each batch, not for each item.
+func TestPeerThatRefusesMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := alone(func(w http.ResponseWriter, r *http.Request) {
+			sent := batchOf(t, httptest.NewRecorder(), r)
+			results := make([]wire.Result, len(sent))
+			for i := range results {
+				results[i].Code = 503
+			}
+			data, err := wire.MarshalResults(results)
+			assert.NoError(t, err)
+			_, _ = w.Write(data)
+		}, eurekaserver.PeersConfig{}, eurekaserver.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		defer s.Close()
+		s.Start()
+		rest(time.Second)
+		for i := range 200 {
+			serve(t.Context(), s, "POST", "/apps/APP", body("APP", edit{"instanceId": strconv.Itoa(i)}))
+		}
+		rest(time.Second)
+		assert.Equal(t, 1, strings.Count(log.String(), "peer refuses"))
+		assert.Contains(t, log.String(), "items=200 first=Register app=APP id=0 status=503")
+	})
 }

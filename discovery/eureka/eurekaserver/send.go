@@ -214,24 +214,36 @@ func (p *peer) read(sent []outgoing, rep reply) {
 		p.cluster.log().Warn("peer answered a batch with something else", "peer", p.url.base, "error", err, "sent", len(sent), "results", len(results))
 		return
 	}
+	refusals, first := 0, 0
 	for i, res := range results {
-		p.readResult(&sent[i].item, &res)
+		if !p.readResult(&sent[i].item, &res) {
+			if refusals == 0 {
+				first = i
+			}
+			refusals++
+		}
+	}
+	if refusals > 0 {
+		it := &sent[first].item
+		p.cluster.log().Warn("peer refuses items", "peer", p.url.base, "items", refusals, "first", it.Action, "app", it.App, "id", it.ID, "status", results[first].Code)
 	}
 }
 
-func (p *peer) readResult(it *wire.Item, res *wire.Result) {
+// readResult does what the result of an item asks for. It reports false if the
+// peer refuses the item.
+func (p *peer) readResult(it *wire.Item, res *wire.Result) bool {
 	k := key{it.App, it.ID}
 	registry := p.cluster.server.registry
 	if len(res.State) > 0 {
 		theirs, err := readReplica(k, res.Instance, res.State, time.Now())
 		if err != nil {
 			p.cluster.log().Warn("peer answered with an instance that makes no sense", "peer", p.url.base, "app", k.app, "id", k.id, "error", err)
-			return
+			return true
 		}
 		if !theirs.living || p.cluster.server.fits(&theirs) {
 			registry.learn(theirs)
 		}
-		return
+		return true
 	}
 	switch {
 	case res.Code/100 == 2:
@@ -239,13 +251,14 @@ func (p *peer) readResult(it *wire.Item, res *wire.Result) {
 		p.queue.add(k, newsData)
 	case it.Action == wire.ActionHeartbeat && res.Code == http.StatusConflict:
 		if res.Instance == nil {
-			return
+			break
 		}
 		if in, status, _ := p.cluster.server.admit(k.app, *res.Instance); status == http.StatusOK && in.ID() == k.id {
 			registry.adopt(in)
 		}
 	case res.Code == http.StatusNotFound: // canceled there already, or about to be registered
 	default:
-		p.cluster.log().Warn("peer refuses an item", "peer", p.url.base, "action", it.Action, "app", k.app, "id", k.id, "status", res.Code)
+		return false
 	}
+	return true
 }
