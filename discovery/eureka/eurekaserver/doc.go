@@ -251,7 +251,7 @@
 // # Metrics
 //
 // [Server.Metrics] serves these to Prometheus, and [Server.Stats] the same to
-// programs. All begin with eurekaserver_:
+// programs. All begin with eurekaserver_; URLs are without credentials:
 //
 //	instances{status}                    gauge
 //	applications                         gauge
@@ -272,5 +272,8 @@
 //	snapshot_restored_instances          gauge
 //	snapshot_saved_timestamp_seconds     gauge
 //	snapshot_failing                     gauge    1 or 0: alert on it
+//	peer_reachable{url}                  gauge    1 or 0: alert on it
+//	peer_queue{url}                      gauge    instances with news to send
+//	peer_lag_seconds{url}                gauge    of the oldest of these news
 //	requests_total{method,resource,code} counter  resource as in apps/{}/{}
 package eurekaserver
