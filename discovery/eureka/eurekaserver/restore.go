@@ -8,9 +8,12 @@ import (
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
-// snapshotState guards the state of the snapshot.
+// snapshotState is how the snapshot is.
 type snapshotState struct {
-	mu    sync.Mutex
+	started bool   // set by Start
+	written uint64 // the revision in the file; of the goroutine that keeps it, and then of Close
+
+	mu    sync.Mutex // guards the rest
 	state SnapshotState
 }
 
