@@ -33,14 +33,15 @@ type Limits struct {
 	Batch int
 
 	// WaitersPerClient is how many requests of one client may wait for a
-	// change at once. The default is 2000. See also [WaitConfig].
+	// change at once, and how many streams of the page it may have. The
+	// default is 2000. See also [WaitConfig] and [PageConfig].
 	WaitersPerClient int
 
 	// Registrations is how often a client may register instances, and Lists
 	// how often it may fetch all instances or those of an application or an
 	// address. What is more is refused with 429 and Retry-After. There is no
 	// limit by default, since all clients behind one proxy look like one.
-	// Heartbeats, deltas and requests of peers are never limited.
+	// Heartbeats, deltas and batches of peers are never limited.
 	Registrations, Lists Rate
 
 	// Client names the client that sent a request. Nil means its address,
