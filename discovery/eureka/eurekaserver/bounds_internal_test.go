@@ -89,3 +89,42 @@ func TestPeerURLsShowNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+// What peers send, and what they answer, has the limits of what clients send.
+func TestLimitsOfReplicas(t *testing.T) {
+	s := New(WithPeers(PeersConfig{}), WithLimits(Limits{InstancesPerApp: 1, MetadataEntries: 1}))
+	defer s.Close()
+	p := newPeer(s.cluster, peerURL{base: "http://peer"})
+	defer p.stop()
+	living := func(id string, metadata map[string]string) *replica {
+		at := stamp{uint64(time.Now().UnixMilli()) << counterBits, 1}
+		in, objection := admit("APP", wire.Instance{
+			InstanceID: id, HostName: "h", IPAddr: "10.0.0.1", App: "APP", Status: wire.Up, OverriddenStatus: wire.Unknown,
+			DataCenter: wire.DataCenter{Name: wire.MyOwn}, Metadata: metadata,
+		})
+		assert.Empty(t, objection)
+		return &replica{
+			key: key{"APP", id}, living: true, info: in, own: wire.Up,
+			versions: versions{registered: at, data: at, status: at, renewed: at},
+		}
+	}
+	much := map[string]string{"a": "1", "b": "2"}
+	said := func(r *replica) {
+		it := replicaItem(r, false)
+		s.apply(&it)
+	}
+	answered := func(r *replica) {
+		p.readResult(&wire.Item{App: r.key.app, ID: r.key.id}, &wire.Result{Code: http.StatusConflict, State: writeState(r), Instance: &r.info})
+	}
+	for name, tell := range map[string]func(*replica){"said": said, "answered": answered} {
+		tell(living(name, much))
+		assert.Zero(t, s.Stats().Leases, name)
+		tell(living(name, nil))
+		assert.Equal(t, 1, s.Stats().Leases, name)
+		tell(living(name, much))
+		assert.Empty(t, s.registry.lease(key{"APP", name}).info.Metadata, name)
+		tell(living(name+"-2", nil))
+		assert.Equal(t, 1, s.Stats().Leases, name)
+		assert.True(t, s.registry.cancel(key{"APP", name}))
+	}
+}
