@@ -50,6 +50,56 @@ func (r *registry) forgetOverrides(now time.Time) {
 	})
 }
 
+// setOverride sets the status that an operator wants the instance to have. A
+// status that the instance has already leaves no override behind.
+func (r *registry) setOverride(k key, status wire.Status, dirty int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false
+	}
+	now := time.Now()
+	r.renew(l, now)
+	if status == l.info.Status {
+		return true
+	}
+	if status == wire.Unknown {
+		delete(r.overrides, k)
+	} else {
+		r.overrides[k] = override{status: status}
+	}
+	l.info.OverriddenStatus = status
+	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.stampStatus(l, status)
+	r.setStatus(l, status, now)
+	r.publish(l, wire.Modified, now)
+	return true
+}
+
+// removeOverride takes an operator's status back and leaves the instance with
+// the given one: Unknown means that its next registration says.
+func (r *registry) removeOverride(k key, status wire.Status, dirty int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lease(k)
+	if l == nil {
+		return false
+	}
+	now := time.Now()
+	r.renew(l, now)
+	if _, ok := r.override(k, now); !ok {
+		return true
+	}
+	delete(r.overrides, k)
+	l.info.OverriddenStatus = wire.Unknown
+	l.info.LastDirty = max(l.info.LastDirty, dirty)
+	r.stampStatus(l, status)
+	r.setStatus(l, status, now)
+	r.publish(l, wire.Modified, now)
+	return true
+}
+
 // decide returns the status that an instance is shown with. own is what it
 // says of itself, or at a heartbeat what it is known as; over is its override
 // and held the status of the lease that it has already, both empty if there is
