@@ -1,8 +1,11 @@
 package eurekaserver_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -105,5 +108,31 @@ func TestTotalsOfReplicas(t *testing.T) {
 			totals.Heartbeats = 0
 			assert.Equal(t, eurekaserver.Totals{Registrations: 1, Cancellations: 1}, totals, name)
 		}
+	})
+}
+
+// A gate that is closed is nothing to strangers, who have to say first who they
+// are, and the page, which everybody who may read sees, says that it is.
+func TestGateAndAccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := alone(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+			eurekaserver.PeersConfig{}, eurekaserver.WithAccess(eurekaserver.BearerTokens(
+				eurekaserver.Token{Token: "t", Caller: eurekaserver.Caller{Grant: eurekaserver.Read}},
+			)))
+		defer s.Close()
+		assert.Equal(t, 401, bearer(s, "", "GET", "/apps", false).Code)
+		assert.Equal(t, 403, bearer(s, "t", "GET", "/apps", false).Code)
+		r := httptest.NewRequest("GET", "/", nil)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		assert.Equal(t, 401, w.Code)
+		r.Header.Set("Authorization", "Bearer t")
+		w = httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		assert.Equal(t, 200, w.Code)
+		assert.Contains(t, w.Body.String(), "This server is starting")
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 200, bearer(s, "t", "GET", "/apps", false).Code)
 	})
 }
