@@ -205,5 +205,5 @@ func (c *config) open() bool {
 	host, _, err := net.SplitHostPort(c.addr)
 	ip := net.ParseIP(host)
 	local := err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
-	return !local && c.users == "" && c.tokens == "" && c.callers == ""
+	return !local && c.users == "" && c.tokens == "" && c.callers == "" && !c.readOpen
 }

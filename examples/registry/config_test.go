@@ -86,5 +86,6 @@ func TestWarningWhenOpen(t *testing.T) {
 	} {
 		assert.Equal(t, want, (&config{addr: addr}).open(), addr)
 		assert.False(t, (&config{addr: addr, users: "x"}).open(), addr)
+		assert.False(t, (&config{addr: addr, readOpen: true}).open(), "nobody may change anything")
 	}
 }
