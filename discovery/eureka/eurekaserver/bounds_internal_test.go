@@ -128,3 +128,36 @@ func TestLimitsOfReplicas(t *testing.T) {
 		assert.True(t, s.registry.cancel(key{"APP", name}))
 	}
 }
+
+// An instance whose lease ended is for each server to forget: peers are not
+// told of it, and those that are made up are no news.
+func TestEvictedIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(WithPeers(PeersConfig{}))
+		defer s.Close()
+		in, _ := admit("APP", wire.Instance{
+			InstanceID: "i1", HostName: "h", IPAddr: "10.0.0.1", App: "APP", Status: wire.Up, OverriddenStatus: wire.Unknown,
+			DataCenter: wire.DataCenter{Name: wire.MyOwn}, Lease: wire.Lease{Duration: 10},
+		})
+		s.registry.register(in, false)
+		assert.Len(t, s.registry.summaries("APP"), 1)
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 1, s.registry.graves.order.Len())
+		assert.Empty(t, s.registry.summaries("APP"))
+		assert.Empty(t, s.registry.digests())
+	})
+}
+
+// Of peers with the same URL, but for the credentials, the worst counts.
+func TestMetricsOfPeersWithOneURL(t *testing.T) {
+	good := PeerStatus{URL: "http://p", Reachable: true, Queue: 1}
+	bad := PeerStatus{URL: "http://p", Lag: time.Second}
+	for _, peers := range [][]PeerStatus{{good, bad}, {bad, good}} {
+		var m metricWriter
+		m.peers(peers)
+		for _, line := range []string{`reachable{url="http://p"} 0`, `queue{url="http://p"} 1`, `lag_seconds{url="http://p"} 1`} {
+			assert.Equal(t, 1, strings.Count(m.b.String(), "\neurekaserver_peer_"+line+"\n"), m.b.String())
+		}
+	}
+}
