@@ -119,9 +119,9 @@
 // With "Prefer: wait=25" (RFC 7240) as well, the answer of apps/delta comes as
 // soon as there is a change, or as 304 after 25 seconds. Preference-Applied
 // says how long the server was ready to wait, at most 60 seconds. When 10,000
-// requests wait already ([WaitConfig]), or 2000 of the same client
-// ([Limits]), the answer is 304 at once, with Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
-// begins when the wait is over.
+// requests wait already ([WaitConfig]), or 2000 of the same client ([Limits]),
+// the answer is 304 at once, with Retry-After instead of Preference-Applied.
+// The WriteTimeout of an [http.Server] begins when the wait is over.
 //
 // # Peers
 //
@@ -184,10 +184,10 @@
 // and cancellations. Until that is done it answers requests for lists with
 // 403, so that clients ask another server instead of believing that nobody is
 // there; instances can be read and written one by one, and the page shows what
-// there is. So does a server with a snapshot, which may be out of date. The gate opens when the
-// list of a peer was copied that does not hold it back itself, or the lists of
-// all peers, and in any case after 30 seconds. A server without peers has no
-// gate.
+// there is. A server with a snapshot does the same, since that may be out of
+// date. The gate opens when the list of a peer was copied that does not hold it
+// back itself, or the lists of all peers, and in any case after 30 seconds. A
+// server without peers has no gate.
 //
 // [Server.Peers] tells how the peers are doing. [Server.Close] sends what is
 // queued, if that takes less than a second.
@@ -199,17 +199,17 @@
 // ([BearerTokens]), a certificate ([ClientCertificates]), or what else you
 // like ([AuthenticatorFunc]), and tells apart
 //
-//	Read      GET of anything
+//	Read      GET and HEAD of anything
 //	Write     registration, heartbeat, metadata and cancellation, of all
 //	          applications or some
 //	Operate   setting a status and taking it back, by the page as well
-//	Peer      whatever is not GET and bears X-Netflix-Discovery-Replication,
-//	          and what only servers send
+//	Peer      whatever else bears X-Netflix-Discovery-Replication, and what
+//	          only servers send
 //
 // The page is read like the registry. Its style and script are for everybody,
 // and [Server.Metrics] is not served here. Who is refused gets 401 or 403
-// without a body. At most once a second there
-// is a line in the log, which never shows what was sent to get in.
+// without a body. At most once a second there is a line in the log, which never
+// shows what was sent to get in.
 //
 // # The page
 //
@@ -251,7 +251,8 @@
 // ([WithLimits], [WithWait], [WithPage]), and what is remembered of those that
 // are gone. A body has ten seconds to arrive. On top of that, registrations and lists can
 // be limited in number for each client; then the heartbeats of others come
-// through however much one client asks for. Set the timeouts of the
+// through however much one client asks for. Batches of peers are not limited in
+// number: without [WithAccess] anybody may send them. Set the timeouts of the
 // [http.Server] as well, IdleTimeout and ReadHeaderTimeout above all.
 //
 // # Snapshot
