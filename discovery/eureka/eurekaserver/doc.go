@@ -249,11 +249,12 @@
 // Everything that a client can make grow has a bound: bodies ([WithMaxBody]),
 // instances, texts, metadata, batches, requests that wait, streams of the page
 // ([WithLimits], [WithWait], [WithPage]), and what is remembered of those that
-// are gone. A body has ten seconds to arrive. On top of that, registrations and lists can
-// be limited in number for each client; then the heartbeats of others come
-// through however much one client asks for. Batches of peers are not limited in
-// number: without [WithAccess] anybody may send them. Set the timeouts of the
-// [http.Server] as well, IdleTimeout and ReadHeaderTimeout above all.
+// are gone. A body has ten seconds to arrive. On top of that, registrations and
+// lists can be limited in number for each client; then the heartbeats of others
+// come through however much one client asks for. Batches of peers are not
+// limited in number: without [WithAccess] anybody may send them. Set the
+// timeouts of the [http.Server] as well, IdleTimeout and ReadHeaderTimeout above
+// all.
 //
 // # Snapshot
 //

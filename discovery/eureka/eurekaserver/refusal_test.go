@@ -67,6 +67,6 @@ func TestPeerThatRefusesMuch(t *testing.T) {
 		}
 		rest(time.Second)
 		assert.Equal(t, 1, strings.Count(log.String(), "peer refuses"))
-		assert.Contains(t, log.String(), "items=200 first=Register app=APP id=0 status=503")
+		assert.Contains(t, log.String(), "items=200 first=Register app=APP id=0 error=\"answered 503 Service Unavailable\"")
 	})
 }

@@ -214,36 +214,37 @@ func (p *peer) read(sent []outgoing, rep reply) {
 		p.cluster.log().Warn("peer answered a batch with something else", "peer", p.url.base, "error", err, "sent", len(sent), "results", len(results))
 		return
 	}
-	refusals, first := 0, 0
-	for i, res := range results {
-		if !p.readResult(&sent[i].item, &res) {
-			if refusals == 0 {
-				first = i
+	n := 0
+	var first *wire.Item
+	var problem error // of the first
+	for i := range results {
+		it := &sent[i].item
+		if err := p.readResult(it, &results[i]); err != nil {
+			if n == 0 {
+				first, problem = it, err
 			}
-			refusals++
+			n++
 		}
 	}
-	if refusals > 0 {
-		it := &sent[first].item
-		p.cluster.log().Warn("peer refuses items", "peer", p.url.base, "items", refusals, "first", it.Action, "app", it.App, "id", it.ID, "status", results[first].Code)
+	if n > 0 {
+		p.cluster.log().Warn("peer refuses items", "peer", p.url.base, "items", n, "first", first.Action, "app", first.App, "id", first.ID, "error", problem)
 	}
 }
 
-// readResult does what the result of an item asks for. It reports false if the
-// peer refuses the item.
-func (p *peer) readResult(it *wire.Item, res *wire.Result) bool {
+// readResult does what the result of an item asks for. The error says that the
+// peer refuses the item, or answers it with something that makes no sense.
+func (p *peer) readResult(it *wire.Item, res *wire.Result) error {
 	k := key{it.App, it.ID}
 	registry := p.cluster.server.registry
 	if len(res.State) > 0 {
 		theirs, err := readReplica(k, res.Instance, res.State, time.Now())
 		if err != nil {
-			p.cluster.log().Warn("peer answered with an instance that makes no sense", "peer", p.url.base, "app", k.app, "id", k.id, "error", err)
-			return true
+			return err
 		}
 		if !theirs.living || p.cluster.server.fits(&theirs) {
 			registry.learn(theirs)
 		}
-		return true
+		return nil
 	}
 	switch {
 	case res.Code/100 == 2:
@@ -258,7 +259,7 @@ func (p *peer) readResult(it *wire.Item, res *wire.Result) bool {
 		}
 	case res.Code == http.StatusNotFound: // canceled there already, or about to be registered
 	default:
-		return false
+		return errCode(res.Code)
 	}
-	return true
+	return nil
 }
