@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,9 +92,10 @@ func TestMetrics(t *testing.T) {
 // Of each peer there is one sample, whose label has no credentials.
 func TestMetricsOfPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answers := true
+		var answers atomic.Bool
+		answers.Store(true)
 		s := alone(func(w http.ResponseWriter, r *http.Request) {
-			if !answers || r.URL.Host == "silent" {
+			if !answers.Load() || r.URL.Host == "silent" {
 				w.WriteHeader(http.StatusBadGateway)
 				return
 			}
@@ -104,7 +106,7 @@ func TestMetricsOfPeers(t *testing.T) {
 		defer s.Close()
 		s.Start()
 		rest(time.Second)
-		answers = false
+		answers.Store(false)
 		serve(t.Context(), s, "POST", "/apps/APP", body("APP"))
 		rest(1500 * time.Millisecond)
 		w := httptest.NewRecorder()
@@ -131,7 +133,7 @@ func TestMetricsOfPeers(t *testing.T) {
 		}, samples)
 		assert.Equal(t, s.Peers(), s.Stats().Peers)
 
-		answers = true
+		answers.Store(true)
 		rest(10 * time.Second)
 		w = httptest.NewRecorder()
 		s.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
