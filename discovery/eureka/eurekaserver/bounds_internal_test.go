@@ -114,7 +114,8 @@ func TestLimitsOfReplicas(t *testing.T) {
 		s.apply(&it)
 	}
 	answered := func(r *replica) {
-		p.readResult(&wire.Item{App: r.key.app, ID: r.key.id}, &wire.Result{Code: http.StatusConflict, State: writeState(r), Instance: &r.info})
+		res := wire.Result{Code: http.StatusConflict, State: writeState(r), Instance: &r.info}
+		assert.NoError(t, p.readResult(&wire.Item{App: r.key.app, ID: r.key.id}, &res))
 	}
 	for name, tell := range map[string]func(*replica){"said": said, "answered": answered} {
 		tell(living(name, much))
