@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -58,6 +59,8 @@ func parseFlags(args []string, output io.Writer) (*config, error) {
 		return nil, err
 	}
 	switch {
+	case strings.Contains(flags.Arg(0), "@"): // a peer's URL after a blank, perhaps with a password
+		return nil, errors.New("registry: something with an @ is not an option: the URLs of -peers are one argument")
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("registry: %q is not an option", flags.Arg(0))
 	case c.logFormat != "text" && c.logFormat != "json":
@@ -119,19 +122,32 @@ func (c *config) peerClient(logger *slog.Logger) (*http.Client, error) {
 		return nil, nil
 	}
 	files := identity.NewFiles(identity.FilesConfig{Cert: c.cert, Key: c.key, Roots: c.clientCA, Logger: logger})
-	roots, err := files.Roots("")
-	if err != nil {
+	if _, err := files.Roots(""); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
-	return &http.Client{Transport: &http.Transport{
-		TLSHandshakeTimeout: 5 * time.Second,
-		IdleConnTimeout:     time.Minute,
-		TLSClientConfig: &tls.Config{
-			MinVersion:           tls.VersionTLS12,
-			RootCAs:              roots,
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return files.Certificate() },
+	return &http.Client{Transport: peerTransport(files)}, nil
+}
+
+// peerTransport returns what asks for the certificate and the authorities anew
+// for each connection.
+func peerTransport(source identity.Source) *http.Transport {
+	netDialer := &net.Dialer{Timeout: 5 * time.Second} // for the handshake, too
+	return &http.Transport{
+		DialContext:     netDialer.DialContext,
+		IdleConnTimeout: time.Minute,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			roots, err := source.Roots("")
+			if err != nil {
+				return nil, err
+			}
+			dialer := tls.Dialer{NetDialer: netDialer, Config: &tls.Config{
+				MinVersion:           tls.VersionTLS12,
+				RootCAs:              roots,
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return source.Certificate() },
+			}}
+			return dialer.DialContext(ctx, network, addr)
 		},
-	}}, nil
+	}
 }
 
 // tls returns nil if there is none. The files are read at once, to fail early,
@@ -189,5 +205,5 @@ func (c *config) open() bool {
 	host, _, err := net.SplitHostPort(c.addr)
 	ip := net.ParseIP(host)
 	local := err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
-	return !local && c.users == "" && c.tokens == "" && c.callers == ""
+	return !local && c.users == "" && c.tokens == "" && c.callers == "" && !c.readOpen
 }

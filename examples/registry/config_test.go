@@ -40,6 +40,13 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
+// A URL that stands beside its option may have a password.
+func TestErrorsShowNoPassword(t *testing.T) {
+	err := run(t.Context(), []string{"-peers", "http://u:secret@a,", "http://u:secret@b"}, io.Discard)
+	require.ErrorContains(t, err, "is not an option")
+	assert.NotContains(t, err.Error(), "secret")
+}
+
 func TestEntries(t *testing.T) {
 	entries, err := readEntries(write(t, `
 # name secret grants applications
@@ -79,5 +86,6 @@ func TestWarningWhenOpen(t *testing.T) {
 	} {
 		assert.Equal(t, want, (&config{addr: addr}).open(), addr)
 		assert.False(t, (&config{addr: addr, users: "x"}).open(), addr)
+		assert.False(t, (&config{addr: addr, readOpen: true}).open(), "nobody may change anything")
 	}
 }

@@ -8,9 +8,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +23,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/namesake-go/namesake/transport/identity"
 )
 
 // certificate makes a certificate, signed by another or by itself, and writes
@@ -100,4 +107,37 @@ func TestInEarnest(t *testing.T) {
 	withPassword = strings.Replace(p.url("listening"), "https://", "https://ops:secret@", 1)
 	assert.Equal(t, 200, status(client(), "GET", withPassword+"apps/ORDERS/orders-1", ""))
 	p.stop()
+}
+
+// Another server whose certificate comes from an authority that has just been
+// added to -client-ca is reached, though nothing was restarted.
+func TestPeersOfANewAuthority(t *testing.T) {
+	old, oldFile, _ := certificate(t, "old", nil)
+	fresh, freshFile, _ := certificate(t, "new", nil)
+	_, certFile, keyFile := certificate(t, "registry", &old)
+	shown, _, _ := certificate(t, "peer", &fresh)
+	peer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	peer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	peer.TLS = &tls.Config{Certificates: []tls.Certificate{shown}, ClientAuth: tls.RequireAnyClientCert}
+	peer.StartTLS()
+	defer peer.Close()
+
+	client := &http.Client{Transport: peerTransport(identity.NewFiles(identity.FilesConfig{
+		Cert: certFile, Key: keyFile, Roots: oldFile, Interval: time.Nanosecond, Logger: slog.New(slog.DiscardHandler),
+	}))}
+	defer client.CloseIdleConnections()
+	ask := func() error {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, peer.URL, nil)
+		require.NoError(t, err)
+		resp, err := client.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	require.ErrorContains(t, ask(), "certificate")
+	content, err := os.ReadFile(freshFile)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(oldFile, content, 0o600))
+	require.NoError(t, ask())
 }

@@ -42,6 +42,25 @@ var guarded = []struct {
 	{"POST", "/apps/APP", true, eurekaserver.Peer},
 	{"PUT", "/apps/APP/i1", true, eurekaserver.Peer},
 	{"PUT", "/apps/APP/i1/status?value=UP", true, eurekaserver.Peer},
+	{"POST", "/peerreplication/batch", false, eurekaserver.Peer},
+	{"POST", "/peerreplication/digest", false, eurekaserver.Peer},
+	{"POST", "/peerreplication/fetch", false, eurekaserver.Peer},
+	{"POST", "/v2//peerreplication/batch/", true, eurekaserver.Peer},
+}
+
+// Nothing that the server has is missing in the list above.
+func TestGuardedIsComplete(t *testing.T) {
+	s := eurekaserver.New()
+	defer s.Close()
+	counted := make(map[string]bool)
+	for _, g := range guarded {
+		bearer(s, "", g.method, g.path, g.replication)
+		for _, c := range s.Stats().Requests {
+			counted[c.Method+" "+c.Resource] = true
+		}
+	}
+	assert.Len(t, counted, 17)
+	assert.NotContains(t, counted, "GET other")
 }
 
 func bearer(s *eurekaserver.Server, token, method, path string, replication bool) *httptest.ResponseRecorder {

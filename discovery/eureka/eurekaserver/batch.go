@@ -69,7 +69,8 @@ func answer[T any](w http.ResponseWriter, doc T, marshal func(T) ([]byte, error)
 // apply does what a peer says has happened at its side.
 func (s *Server) apply(it *wire.Item) wire.Result {
 	k := key{upper(it.App), it.ID}
-	if it.Err != nil || blank(k.app) || blank(k.id) {
+	text := s.settings.limits.Text // also of what is gone, and only remembered
+	if it.Err != nil || blank(k.app) || blank(k.id) || len(k.app) > text || len(k.id) > text {
 		return wire.Result{Code: http.StatusBadRequest}
 	}
 	if len(it.State) > 0 {

@@ -120,34 +120,6 @@ func TestCloseSendsWhatIsQueued(t *testing.T) {
 	})
 }
 
-// An item that a peer cannot stand costs no other.
-func TestPeerThatRefusesAnInstance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		arrived := make(map[string]bool)
-		s := alone(func(w http.ResponseWriter, r *http.Request) {
-			data, err := io.ReadAll(r.Body)
-			assert.NoError(t, err)
-			if strings.Contains(string(data), "poison") {
-				w.WriteHeader(http.StatusBadRequest)
-				return
-			}
-			r.Body = io.NopCloser(strings.NewReader(string(data)))
-			for _, it := range batchOf(t, w, r) {
-				arrived[it.ID] = true
-			}
-		}, eurekaserver.PeersConfig{})
-		defer s.Close()
-		s.Start()
-		rest(time.Second)
-		for _, id := range []string{"a", "b", "c", "poison", "d", "e", "f"} {
-			serve(t.Context(), s, "POST", "/apps/APP", body("APP", edit{"instanceId": id}))
-		}
-		rest(10 * time.Second)
-		assert.Equal(t, map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "f": true}, arrived)
-		assert.Zero(t, s.Peers()[0].Queue)
-	})
-}
-
 // A peer that has too much to do gets a second of peace, one that is gone is
 // asked ever less often.
 func TestPauses(t *testing.T) {

@@ -32,6 +32,7 @@ type fleet struct {
 	members map[string]*member
 	config  eurekaserver.PeersConfig
 	options []eurekaserver.Option
+	each    func(name string) []eurekaserver.Option // that one member has; may be nil
 	faults  faults
 }
 
@@ -78,7 +79,11 @@ func (f *fleet) start(name string) {
 	m.client = &http.Client{Transport: &faultyTransport{f, name, transport}}
 	config := f.config
 	config.HTTP = m.client
-	m.Server = eurekaserver.New(append([]eurekaserver.Option{eurekaserver.WithPeers(config)}, f.options...)...)
+	options := append([]eurekaserver.Option{eurekaserver.WithPeers(config)}, f.options...)
+	if f.each != nil {
+		options = append(options, f.each(name)...)
+	}
+	m.Server = eurekaserver.New(options...)
 	m.http = &http.Server{Handler: m.Server}
 	go func() { m.served <- m.http.Serve(listener) }()
 	f.members[name] = m

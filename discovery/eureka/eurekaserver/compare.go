@@ -2,6 +2,7 @@ package eurekaserver
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
@@ -20,9 +21,10 @@ func (s *Server) digest(w http.ResponseWriter, r *http.Request, _ []string) {
 			out.Apps[app] = s.registry.summaries(app)
 		}
 	}
+	nothing := map[string]string{} // one for all, however many somebody makes up
 	for app := range query.Apps {
 		if mine[app] == "" {
-			out.Apps[app] = map[string]string{}
+			out.Apps[app] = nothing
 		}
 	}
 	answer(w, out, func(d digestReply) ([]byte, error) { return json.Marshal(d) })
@@ -40,7 +42,7 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request, _ []string) {
 	}
 	size := 0
 	var items []json.RawMessage
-	for _, pair := range query.Keys[:min(len(query.Keys), maxSendItems)] {
+	for _, pair := range query.Keys {
 		it := wire.Item{App: pair[0], ID: pair[1]}
 		if known, ok := s.registry.replica(key{pair[0], pair[1]}); ok {
 			it = replicaItem(&known, false)
@@ -63,7 +65,11 @@ func (s *Server) readQuery(w http.ResponseWriter, r *http.Request, query any) bo
 	if !ok {
 		return false
 	}
-	if err := json.Unmarshal(data, query); err != nil {
+	switch err := json.Unmarshal(data, query); {
+	case errors.Is(err, errTooManyDigests):
+		empty(w, http.StatusRequestEntityTooLarge)
+		return false
+	case err != nil:
 		empty(w, http.StatusBadRequest)
 		return false
 	}

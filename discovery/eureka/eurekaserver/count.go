@@ -20,7 +20,7 @@ type RequestCount struct {
 // not here cannot make the list longer.
 var (
 	methods  = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}
-	statuses = []int{200, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503}
+	statuses = []int{200, 204, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 413, 415, 429, 500, 503}
 )
 
 // requestCounts counts answers by resource, method and status.

@@ -58,9 +58,25 @@ func (r *registry) summaries(app string) map[string]string {
 	return out
 }
 
-// each calls f under the lock for each instance of an application whose lease
-// has not run out, and each that was canceled.
+// A trace is what goes into the summary of an instance.
+type trace struct {
+	id        string
+	living    bool
+	versions  versions
+	lastDirty int64
+}
+
+// each calls f for each instance of an application whose lease has not run
+// out, and each that was canceled. What f does is done without the lock.
 func (r *registry) each(app string, f func(id string, known *replica)) {
+	var known replica
+	for _, t := range r.traces(app) {
+		known.living, known.versions, known.info.LastDirty = t.living, t.versions, t.lastDirty
+		f(t.id, &known)
+	}
+}
+
+func (r *registry) traces(app string) []trace {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -68,20 +84,19 @@ func (r *registry) each(app string, f func(id string, known *replica)) {
 	if a := r.apps[app]; a != nil {
 		leases = a.leases
 	}
-	var known replica
+	buried := r.graves.byApp[app]
+	traces := make([]trace, 0, len(leases)+len(buried))
 	for id, l := range leases {
 		if l.expires().After(now) {
-			known.living, known.versions, known.info.LastDirty = true, l.versions, l.info.LastDirty
-			f(id, &known)
+			traces = append(traces, trace{id, true, l.versions, l.info.LastDirty})
 		}
 	}
-	known = replica{}
-	for id, e := range r.graves.byApp[app] {
+	for id, e := range buried {
 		if t := e.Value.(*tombstone); leases[id] == nil && !t.evicted() && now.Before(t.until) {
-			known.versions = t.versions
-			f(id, &known)
+			traces = append(traces, trace{id, false, t.versions, 0})
 		}
 	}
+	return traces
 }
 
 // keys returns the instances of which something is known.

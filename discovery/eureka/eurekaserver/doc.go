@@ -17,12 +17,14 @@
 //
 // All state is in memory. After a restart the registry is empty and fills up
 // as the heartbeats of instances are answered with 404, upon which they
-// register again. With [WithSnapshot] it is complete at once: see below.
+// register again. With [WithSnapshot] it is complete at once, and with
+// [WithPeers] as soon as it is copied from a peer: see below.
 //
 //	an instance       until it is canceled, or its lease ends: exactly the
 //	                  duration it declared (90 s if none) after its last
 //	                  heartbeat, or later if leases are protected
-//	an override       as long as the lease, and 1 h after an eviction
+//	an override       as long as the lease, and 1 h after an eviction, then
+//	                  at most 65,536
 //	a change          3 min in deltas, at most 65,536 instances
 //	encoded lists     until the next change
 //	an encoded instance, in each format asked for, until it changes
@@ -59,6 +61,10 @@
 //
 // [WithNetflixRules] brings the left side back as far as leases are concerned.
 //
+// Request bodies may be packed with gzip, and ids may contain escaped slashes,
+// as with Netflix's server. Spring's reads no packed bodies, and answers such
+// ids with 400.
+//
 // Not there yet: regions other than the server's own (the parameter is accepted
 // and means nothing), and Amazon's auto-scaling groups.
 //
@@ -83,8 +89,11 @@
 //     them in 15 seconds; if there are more, chance chooses. So a mistake costs
 //     little before the instances have had the time for another heartbeat.
 //
-// While leases are protected, lists may show instances that are gone, and say
-// so in a header with the time since when:
+// Heartbeats that peers have heard count like others. What has run out is not
+// copied to a peer that starts, even if it is protected here.
+//
+// While leases are protected, lists may show instances that are gone. Answers
+// to GET apps and GET apps/delta say so in a header with the time since when:
 //
 //	X-Namesake-Protected: since=2026-08-01T12:00:00Z
 //
@@ -110,9 +119,9 @@
 // With "Prefer: wait=25" (RFC 7240) as well, the answer of apps/delta comes as
 // soon as there is a change, or as 304 after 25 seconds. Preference-Applied
 // says how long the server was ready to wait, at most 60 seconds. When 10,000
-// requests wait already ([WaitConfig]), the answer is 304 at once, with
-// Retry-After instead of Preference-Applied. The WriteTimeout of an [http.Server]
-// begins when the wait is over.
+// requests wait already ([WaitConfig]), or 2000 of the same client ([Limits]),
+// the answer is 304 at once, with Retry-After instead of Preference-Applied.
+// The WriteTimeout of an [http.Server] begins when the wait is over.
 //
 // # Peers
 //
@@ -157,7 +166,9 @@
 //
 // The status that is shown is the override if its own status is UP or
 // OUT_OF_SERVICE, and else its own. Cancellations are remembered for 1 hour, at
-// most 65,536, so that nothing comes back that is gone. Every 10 to 20 seconds
+// most 65,536, in the snapshot too, so that nothing comes back that is gone.
+// [Limits] hold for what comes from peers as well, and are better the same on
+// all servers: what one has no room for it refuses. Every 10 to 20 seconds
 // ([PeersConfig]) two servers compare digests of all that, and repair the
 // differences. So a cluster agrees again within 30 seconds after an outage,
 // whatever was lost.
@@ -172,10 +183,11 @@
 // A server that starts copies the registry of a peer, with leases, overrides
 // and cancellations. Until that is done it answers requests for lists with
 // 403, so that clients ask another server instead of believing that nobody is
-// there; instances can be read and written one by one. The gate opens when the
-// list of a peer was copied that does not hold it back itself, or the lists of
-// all peers, and in any case after 30 seconds. A server without peers has no
-// gate.
+// there; instances can be read and written one by one, and the page shows what
+// there is. A server with a snapshot does the same, since that may be out of
+// date. The gate opens when the list of a peer was copied that does not hold it
+// back itself, or the lists of all peers, and in any case after 30 seconds. A
+// server without peers has no gate.
 //
 // [Server.Peers] tells how the peers are doing. [Server.Close] sends what is
 // queued, if that takes less than a second.
@@ -187,15 +199,17 @@
 // ([BearerTokens]), a certificate ([ClientCertificates]), or what else you
 // like ([AuthenticatorFunc]), and tells apart
 //
-//	Read      GET of anything
+//	Read      GET and HEAD of anything
 //	Write     registration, heartbeat, metadata and cancellation, of all
 //	          applications or some
-//	Operate   setting a status and taking it back
-//	Peer      whatever bears X-Netflix-Discovery-Replication, and what only
-//	          servers send
+//	Operate   setting a status and taking it back, by the page as well
+//	Peer      whatever else bears X-Netflix-Discovery-Replication, and what
+//	          only servers send
 //
-// Who is refused gets 401 or 403 without a body. At most once a second there
-// is a line in the log, which never shows what was sent to get in.
+// The page is read like the registry. Its style and script are for everybody,
+// and [Server.Metrics] is not served here. Who is refused gets 401 or 403
+// without a body. At most once a second there is a line in the log, which never
+// shows what was sent to get in.
 //
 // # The page
 //
@@ -227,16 +241,20 @@
 // revision (see Waiting for changes). With Last-Event-ID, or the parameter
 // "since", the stream begins after that revision; if that is not among the
 // last 1000 changes, with the event "reset", and then from now on. It ends
-// after ten minutes at the latest, for the client to ask again.
+// after ten minutes at the latest, for the client to ask again. There are 100
+// streams at most ([PageConfig]), then the answer is 503.
 //
 // # Limits
 //
 // Everything that a client can make grow has a bound: bodies ([WithMaxBody]),
-// instances, texts, metadata, requests that wait ([WithLimits], [WithWait]). A
-// body has ten seconds to arrive. On top of that, registrations and lists can
-// be limited in number for each client; then the heartbeats of others come
-// through however much one client asks for. Set the timeouts of the
-// [http.Server] as well, IdleTimeout and ReadHeaderTimeout above all.
+// instances, texts, metadata, batches, requests that wait, streams of the page
+// ([WithLimits], [WithWait], [WithPage]), and what is remembered of those that
+// are gone. A body has ten seconds to arrive. On top of that, registrations and
+// lists can be limited in number for each client; then the heartbeats of others
+// come through however much one client asks for. Batches of peers are not
+// limited in number: without [WithAccess] anybody may send them. Set the
+// timeouts of the [http.Server] as well, IdleTimeout and ReadHeaderTimeout above
+// all.
 //
 // # Snapshot
 //
@@ -246,12 +264,14 @@
 // file that is damaged, or from something else, is kept aside, and the
 // registry starts empty. What does not work on disk is logged and stops
 // nothing. A server that was away for more than 15 minutes leaves instances
-// out, and keeps what operators have set.
+// out, and keeps what operators have set. Servers with peers also write down
+// what they need to agree: when each part was said last, and what was canceled.
+// So it makes no difference in which order they are restarted.
 //
 // # Metrics
 //
 // [Server.Metrics] serves these to Prometheus, and [Server.Stats] the same to
-// programs. All begin with eurekaserver_:
+// programs. All begin with eurekaserver_; URLs are without credentials:
 //
 //	instances{status}                    gauge
 //	applications                         gauge
@@ -272,5 +292,8 @@
 //	snapshot_restored_instances          gauge
 //	snapshot_saved_timestamp_seconds     gauge
 //	snapshot_failing                     gauge    1 or 0: alert on it
+//	peer_reachable{url}                  gauge    1 or 0: alert on it
+//	peer_queue{url}                      gauge    instances with news to send
+//	peer_lag_seconds{url}                gauge    of the oldest of these news
 //	requests_total{method,resource,code} counter  resource as in apps/{}/{}
 package eurekaserver

@@ -130,14 +130,13 @@ const (
 // from now. There is no buffer for each stream: one that is slow finds what it
 // has missed in the history, or that it has to start anew.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
-	select {
-	case p.listening <- struct{}{}:
-		defer func() { <-p.listening }()
-	default:
+	client := p.server.settings.limits.Client(r)
+	if !p.listening.enter(client) {
 		w.Header().Set("Retry-After", retryAfter)
 		refuse(w, http.StatusServiceUnavailable, "too many listeners")
 		return
 	}
+	defer p.listening.leave(client)
 	registry := p.server.registry
 	out := eventStream{w: w, rc: http.NewResponseController(w)}
 	h := w.Header()

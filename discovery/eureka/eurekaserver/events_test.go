@@ -226,3 +226,16 @@ func TestEventsEndWithTheServer(t *testing.T) {
 		assert.Equal(t, 503, c.atRoot("GET", "/page/events", "").status)
 	})
 }
+
+// One client does not take the places of all.
+func TestEventsOfOneClient(t *testing.T) {
+	limits := eurekaserver.Limits{WaitersPerClient: 1, Client: func(r *http.Request) string { return r.Header.Get("X-Client") }}
+	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
+		first := c.listen("", "X-Client: a")
+		defer first.close()
+		assert.Equal(t, 503, c.atRoot("GET", "/page/events", "", "X-Client: a").status)
+		other := c.listen("", "X-Client: b")
+		defer other.close()
+		assert.Equal(t, 200, other.resp.StatusCode)
+	}, eurekaserver.WithLimits(limits))
+}

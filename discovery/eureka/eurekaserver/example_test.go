@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -197,121 +196,6 @@ func Example_waiting() {
 	// true
 }
 
-// Instances of an application register with a password, anybody reads, and
-// operators show a token.
-func ExampleWithAccess() {
-	registry := eurekaserver.New(eurekaserver.WithAccess(
-		eurekaserver.BasicAuth(eurekaserver.User{
-			Caller:   eurekaserver.Caller{Name: "orders", Grant: eurekaserver.Write, Apps: []string{"ORDERS"}},
-			Password: "correct horse",
-		}),
-		eurekaserver.BearerTokens(eurekaserver.Token{
-			Caller: eurekaserver.Caller{Name: "operators", Grant: eurekaserver.Read | eurekaserver.Operate},
-			Token:  "battery staple",
-		}),
-		eurekaserver.Anyone(eurekaserver.Read),
-	))
-	defer registry.Close()
-
-	put := func(path, user, password string) {
-		r := httptest.NewRequest(http.MethodPut, path, nil)
-		if user != "" {
-			r.SetBasicAuth(user, password)
-		}
-		w := httptest.NewRecorder()
-		registry.ServeHTTP(w, r)
-		fmt.Println(w.Code)
-	}
-	put("/eureka/apps/ORDERS/orders-1", "orders", "correct horse") // allowed, and unknown
-	put("/eureka/apps/STOCK/stock-1", "orders", "correct horse")   // not its own
-	put("/eureka/apps/ORDERS/orders-1", "orders", "guess")
-	put("/eureka/apps/ORDERS/orders-1", "", "")
-	// Output:
-	// 404
-	// 403
-	// 401
-	// 403
-}
-
-// Callers are known by other means than the ready-made ones: here by what a
-// proxy says that alone can reach the registry.
-func ExampleAuthenticatorFunc() {
-	proxy := eurekaserver.AuthenticatorFunc("", func(r *http.Request) (eurekaserver.Caller, error) {
-		name := r.Header.Get("X-Forwarded-User")
-		if name == "" {
-			return eurekaserver.Caller{}, eurekaserver.ErrNoCredentials
-		}
-		return eurekaserver.Caller{Name: name, Grant: eurekaserver.Read}, nil
-	})
-	registry := eurekaserver.New(eurekaserver.WithAccess(proxy))
-	defer registry.Close()
-
-	r := httptest.NewRequest(http.MethodGet, "/eureka/apps", nil)
-	w := httptest.NewRecorder()
-	registry.ServeHTTP(w, r)
-	fmt.Println(w.Code)
-	r.Header.Set("X-Forwarded-User", "ann")
-	w = httptest.NewRecorder()
-	registry.ServeHTTP(w, r)
-	fmt.Println(w.Code)
-	// Output:
-	// 401
-	// 200
-}
-
-// A registry that has its instances back after a restart.
-func ExampleWithSnapshot() {
-	folder, err := os.MkdirTemp("", "registry")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	snapshot := eurekaserver.WithSnapshot(eurekaserver.SnapshotConfig{Path: filepath.Join(folder, "registry")})
-
-	registry := eurekaserver.New(snapshot)
-	r := httptest.NewRequest(http.MethodPost, "/eureka/apps/ORDERS", strings.NewReader(`<instance>
-		<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
-		<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
-	r.Header.Set("Content-Type", "application/xml")
-	registry.ServeHTTP(httptest.NewRecorder(), r)
-	registry.Close()
-
-	registry = eurekaserver.New(snapshot)
-	registry.Start()
-	defer registry.Close()
-	fmt.Println(registry.Stats().Instances)
-	// Output:
-	// map[UP:1]
-}
-
-// Metrics and health on a listener of their own.
-func ExampleServer_Metrics() {
-	registry := eurekaserver.New()
-	defer registry.Close()
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", registry.Metrics())
-
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for line := range strings.Lines(w.Body.String()) {
-		if strings.HasPrefix(line, "eurekaserver_protection_active") {
-			fmt.Print(line)
-		}
-	}
-	// Output:
-	// eurekaserver_protection_active 0
-}
-
-// What an operator wants to know.
-func ExampleServer_Stats() {
-	registry := eurekaserver.New(eurekaserver.WithSelfPreservation(eurekaserver.PreservationConfig{MaxHold: 5 * time.Minute}))
-	defer registry.Close()
-	stats := registry.Stats()
-	fmt.Println(stats.Leases, "instances, protected:", stats.Preservation.Active)
-	// Output:
-	// 0 instances, protected: false
-}
-
 // The rules of Netflix's server, with the start value of Spring's.
 func ExampleWithNetflixRules() {
 	registry := eurekaserver.New(eurekaserver.WithNetflixRules(eurekaserver.NetflixConfig{ExpectedClients: 1}))
@@ -339,49 +223,4 @@ func ExampleWithLimits() {
 	// 200 ""
 	// 200 ""
 	// 429 "100"
-}
-
-// Two servers that forward to each other what clients write. Both have the
-// same list of URLs.
-func ExampleWithPeers() {
-	var network memnet.Network
-	client := &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}
-	defer client.CloseIdleConnections()
-	peers := eurekaserver.PeersConfig{
-		URLs: []string{"http://eureka-1:8761/eureka/", "http://eureka-2:8761/eureka/"},
-		HTTP: client, // a real network needs none
-	}
-	for _, address := range []string{"eureka-1:8761", "eureka-2:8761"} {
-		registry := eurekaserver.New(eurekaserver.WithPeers(peers))
-		defer registry.Close()
-		listener, err := network.Listen(address)
-		if err != nil {
-			log.Fatal(err)
-		}
-		server := &http.Server{Handler: registry}
-		go func() { _ = server.Serve(listener) }()
-		defer func() { _ = server.Close() }()
-		registry.Start()
-	}
-
-	resp, err := client.Post("http://eureka-1:8761/eureka/apps/ORDERS", "application/xml", strings.NewReader(`<instance>
-		<instanceId>orders-1</instanceId><app>ORDERS</app><hostName>10.0.0.7</hostName><ipAddr>10.0.0.7</ipAddr>
-		<dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>`))
-	if err != nil {
-		log.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	for {
-		resp, err := client.Get("http://eureka-2:8761/eureka/apps/ORDERS")
-		if err != nil {
-			log.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
-			fmt.Println("known to both")
-			return
-		}
-	}
-	// Output:
-	// known to both
 }

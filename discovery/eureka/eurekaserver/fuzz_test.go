@@ -23,14 +23,17 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("GET", "/eureka/apps/delta", "", "", "application/json", `"a.1"`, "gzip;q=0.5, *", "", "Basic", []byte(nil))
 	f.Add("POST", "/eureka/apps/APP", "", "application/xml;charset=iso-8859-1", "", "", "gzip", "", "Bearer t", []byte("\x1f\x8b"))
 	f.Add("PUT", "/eureka/apps/APP/held/metadata", "a=1&a=2&%zz", "", "", "", "", "", "bearer t", []byte(nil))
+	f.Add("GET", "/page/events", "", "", "", "", "", "", "Basic dTpw", []byte(nil))
 	f.Add("", "*", "", "", "", "", "", "", "", []byte(nil))
 	f.Fuzz(func(t *testing.T, method, path, query, contentType, accept, tag, coding, peer, authorization string, data []byte) {
 		open := eurekaserver.New(
 			eurekaserver.WithMaxBody(4096),
+			eurekaserver.WithPage(eurekaserver.PageConfig{Hidden: true}), // FuzzPage is about it, and its events do not end
 			eurekaserver.WithWait(eurekaserver.WaitConfig{Max: -1}),
 		)
 		defer open.Close()
 		guarded := eurekaserver.New(
+			eurekaserver.WithPage(eurekaserver.PageConfig{Hidden: true}),
 			eurekaserver.WithWait(eurekaserver.WaitConfig{Max: -1}),
 			eurekaserver.WithNetflixRules(eurekaserver.NetflixConfig{}),
 			eurekaserver.WithAccess(

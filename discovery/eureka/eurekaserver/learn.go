@@ -45,8 +45,8 @@ func (r *registry) stampData(l *lease, before versions) {
 	l.versions.registered, l.versions.status = before.registered, before.status
 }
 
-// stampRestored gives a lease of the snapshot the versions that it may have had:
-// others know better, if they know anything.
+// stampRestored gives a lease of a snapshot without versions those that it may
+// have had: others know better, if they know anything.
 func (l *lease) stampRestored(node uint32) {
 	s := stamp{uint64(max(l.registered.UnixMilli(), 1)) << counterBits, node}
 	l.versions = versions{registered: s, data: s, status: s, override: s, renewed: s}
@@ -144,7 +144,7 @@ func (r *registry) learn(in replica) (mine replica, ahead bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	r.hear(&in)
+	r.hear(&in.versions)
 	held := r.replicaLocked(in.key, now)
 	out := join(held, in)
 	if !out.living {
@@ -162,7 +162,7 @@ func (r *registry) beat(in replica) (verdict, replica) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	r.hear(&in)
+	r.hear(&in.versions)
 	if l := r.lease(in.key); l != nil {
 		r.renewAs(l, in.versions.renewed, in.age, now)
 	}
@@ -184,16 +184,16 @@ func (r *registry) renewAs(l *lease, renewed stamp, age time.Duration, now time.
 	if !renewed.after(l.versions.renewed) {
 		return
 	}
-	if now.Add(-age).After(l.renewed) {
-		r.renew(l, now)
-		l.renewed = l.renewed.Add(-age)
+	if at := r.guard.renewed(l, now).Add(-age); at.After(l.renewed) {
+		l.renewed = at
+		r.totals.Heartbeats++
 	}
 	l.versions.renewed = renewed
 }
 
 // hear takes note of the time of another server.
-func (r *registry) hear(in *replica) {
-	for _, s := range in.versions.stamps() {
+func (r *registry) hear(v *versions) {
+	for _, s := range v.stamps() {
 		r.clock.heard(*s)
 	}
 }
@@ -210,9 +210,12 @@ func (r *registry) mergeDead(out *replica, now time.Time) {
 	t := &tombstone{key: out.key, versions: out.versions, lastDirty: out.info.LastDirty, until: until}
 	delete(r.overrides, out.key)
 	if over := out.info.OverriddenStatus; over != wire.Unknown && out.versions.override.after(out.versions.canceled) {
-		r.overrides[out.key] = override{status: over, until: until} // in case the instance comes back
+		if r.forgetOverrides(now); len(r.overrides) < maxOverrides {
+			r.overrides[out.key] = override{status: over, until: until} // in case the instance comes back
+		}
 	}
 	if l != nil {
+		r.totals.Cancellations++
 		t.lastDirty = l.info.LastDirty
 		r.end(l, now)
 	}
@@ -244,6 +247,8 @@ func (r *registry) mergeLiving(held, out *replica, now time.Time) bool {
 			l.serviceUp = old.serviceUp
 		}
 		r.drop(old)
+	} else {
+		r.totals.Registrations++
 	}
 	r.graves.remove(out.key)
 	if over := out.info.OverriddenStatus; over != wire.Unknown {

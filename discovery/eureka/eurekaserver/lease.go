@@ -121,6 +121,9 @@ func (r *registry) evict() {
 		r.end(l, now)
 		evicted = append(evicted, l.published())
 	}
+	if n > 0 {
+		r.forgetOverrides(now)
+	}
 	r.totals.Evictions += uint64(n)
 	for _, l := range overdue[n:] {
 		l.due = again

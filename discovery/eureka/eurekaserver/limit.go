@@ -33,14 +33,15 @@ type Limits struct {
 	Batch int
 
 	// WaitersPerClient is how many requests of one client may wait for a
-	// change at once. The default is 2000. See also [WaitConfig].
+	// change at once, and how many streams of the page it may have. The
+	// default is 2000. See also [WaitConfig] and [PageConfig].
 	WaitersPerClient int
 
 	// Registrations is how often a client may register instances, and Lists
 	// how often it may fetch all instances or those of an application or an
 	// address. What is more is refused with 429 and Retry-After. There is no
 	// limit by default, since all clients behind one proxy look like one.
-	// Heartbeats, deltas and requests of peers are never limited.
+	// Heartbeats, deltas and batches of peers are never limited.
 	Registrations, Lists Rate
 
 	// Client names the client that sent a request. Nil means its address,
@@ -58,8 +59,8 @@ type Rate struct {
 	Burst int
 }
 
-// maxOverrides is how many overrides outlive evictions, against instances that
-// come and go under ever new ids.
+// maxOverrides is how many overrides outlive their leases, against instances
+// that come and go under ever new ids.
 const maxOverrides = 1 << 16
 
 // bodyTimeout is how long a client may take to send a body.
@@ -151,6 +152,10 @@ func metadataBytes(metadata map[string]string) (size int64) {
 func (r *registry) room(k key, l *Limits) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.roomLocked(k, l)
+}
+
+func (r *registry) roomLocked(k key, l *Limits) bool {
 	app := r.apps[k.app]
 	if app == nil {
 		return len(r.expiry) < l.Instances && l.InstancesPerApp > 0

@@ -241,3 +241,18 @@ func assertHangsUp(t *testing.T, conn net.Conn, at time.Time) {
 	assert.Error(t, err)
 	assert.Less(t, time.Since(at), time.Second)
 }
+
+// Only who may speak as a peer gets around a limit by saying that it is one.
+func TestWhoIsAPeer(t *testing.T) {
+	once := eurekaserver.Limits{Registrations: eurekaserver.Rate{PerSecond: 0.01}}
+	open := eurekaserver.New(eurekaserver.WithLimits(once))
+	defer open.Close()
+	guarded := eurekaserver.New(eurekaserver.WithLimits(once), eurekaserver.WithAccess(eurekaserver.Anyone(eurekaserver.All)))
+	defer guarded.Close()
+	const header = "X-Netflix-Discovery-Replication"
+	for range 2 {
+		assert.Equal(t, 204, serve(t.Context(), guarded, "POST", "/apps/APP", body("APP"), header, "true").Code)
+	}
+	assert.Equal(t, 204, serve(t.Context(), open, "POST", "/apps/APP", body("APP"), header, "true").Code)
+	assert.Equal(t, 429, serve(t.Context(), open, "POST", "/apps/APP", body("APP"), header, "true").Code)
+}

@@ -26,7 +26,8 @@ func (s *Server) Metrics() http.Handler {
 	})
 }
 
-// metrics writes the figures. All labels have values from a short list.
+// metrics writes the figures. All labels have values from a short list, or one
+// that the operator has made.
 func (st *Stats) metrics() []byte {
 	var m metricWriter
 	m.family("instances", "gauge", "Instances by status.")
@@ -56,6 +57,8 @@ func (st *Stats) metrics() []byte {
 	m.single("snapshot_saved_timestamp_seconds", "gauge", "When the snapshot was last written.", seconds(st.Snapshot.Saved))
 	m.single("snapshot_failing", "gauge", "1 while the snapshot cannot be written.", truth(st.Snapshot.Err != ""))
 
+	m.peers(st.Peers)
+
 	m.family("requests_total", "counter", "Answers by method, resource and status.")
 	for _, c := range st.Requests {
 		code := "other"
@@ -65,6 +68,41 @@ func (st *Stats) metrics() []byte {
 		m.sample(float64(c.Count), "method", c.Method, "resource", c.Resource, "code", code)
 	}
 	return m.b.Bytes()
+}
+
+// peers writes how the peers are, if there are any, each under its URL, which
+// is without credentials. Of several with the same one the worst counts, as a
+// sample may not be there twice.
+func (m *metricWriter) peers(all []PeerStatus) {
+	var urls []string
+	worst := make(map[string]PeerStatus)
+	for _, p := range all {
+		u := strings.ToValidUTF8(p.URL, "\uFFFD")
+		w, ok := worst[u]
+		if !ok {
+			urls, w = append(urls, u), p
+		}
+		w.Reachable = w.Reachable && p.Reachable
+		w.Queue, w.Lag = max(w.Queue, p.Queue), max(w.Lag, p.Lag)
+		worst[u] = w
+	}
+	if len(urls) == 0 {
+		return
+	}
+	slices.Sort(urls)
+	for _, f := range []struct {
+		name, help string
+		value      func(PeerStatus) float64
+	}{
+		{"peer_reachable", "1 if the last exchange with the peer succeeded.", func(p PeerStatus) float64 { return truth(p.Reachable) }},
+		{"peer_queue", "Instances whose news the peer has not been told.", func(p PeerStatus) float64 { return float64(p.Queue) }},
+		{"peer_lag_seconds", "How long the oldest of these news wait.", func(p PeerStatus) float64 { return p.Lag.Seconds() }},
+	} {
+		m.family(f.name, "gauge", f.help)
+		for _, u := range urls {
+			m.sample(f.value(worst[u]), "url", u)
+		}
+	}
 }
 
 func truth(b bool) float64 {

@@ -1,9 +1,11 @@
 package eurekaserver_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,4 +87,62 @@ func TestMetrics(t *testing.T) {
 	s.Metrics().ServeHTTP(w, httptest.NewRequest("POST", "/metrics", nil))
 	assert.Equal(t, 405, w.Code)
 	assert.Empty(t, w.Body.String())
+}
+
+// Of each peer there is one sample, whose label has no credentials.
+func TestMetricsOfPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answers atomic.Bool
+		answers.Store(true)
+		s := alone(func(w http.ResponseWriter, r *http.Request) {
+			if !answers.Load() || r.URL.Host == "silent" {
+				w.WriteHeader(http.StatusBadGateway)
+				return
+			}
+			batchOf(t, w, r)
+		}, eurekaserver.PeersConfig{URLs: []string{
+			"http://user:secret@peer/eureka/", "http://user:secret2@silent", "http://other:secret3@silent", "http://u:sec#ret@bad", "http://v:sec#ret@bad",
+		}})
+		defer s.Close()
+		s.Start()
+		rest(time.Second)
+		answers.Store(false)
+		serve(t.Context(), s, "POST", "/apps/APP", body("APP"))
+		rest(1500 * time.Millisecond)
+		w := httptest.NewRecorder()
+		s.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		text := w.Body.String()
+		assert.NotContains(t, text, "ret")
+		assert.NotContains(t, text, "user")
+		var samples []string
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "eurekaserver_peer_") {
+				samples = append(samples, strings.TrimSpace(line))
+			}
+		}
+		assert.Equal(t, []string{
+			`eurekaserver_peer_reachable{url="http://peer/eureka"} 0`,
+			`eurekaserver_peer_reachable{url="http://silent"} 0`,
+			`eurekaserver_peer_reachable{url="…@bad"} 0`,
+			`eurekaserver_peer_queue{url="http://peer/eureka"} 1`,
+			`eurekaserver_peer_queue{url="http://silent"} 1`,
+			`eurekaserver_peer_queue{url="…@bad"} 0`,
+			`eurekaserver_peer_lag_seconds{url="http://peer/eureka"} 1.5`,
+			`eurekaserver_peer_lag_seconds{url="http://silent"} 1.5`,
+			`eurekaserver_peer_lag_seconds{url="…@bad"} 0`,
+		}, samples)
+		assert.Equal(t, s.Peers(), s.Stats().Peers)
+
+		answers.Store(true)
+		rest(10 * time.Second)
+		w = httptest.NewRecorder()
+		s.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		assert.Contains(t, w.Body.String(), "eurekaserver_peer_reachable{url=\"http://peer/eureka\"} 1\n")
+		assert.Contains(t, w.Body.String(), "eurekaserver_peer_queue{url=\"http://peer/eureka\"} 0\n")
+	})
+	s := eurekaserver.New()
+	defer s.Close()
+	w := httptest.NewRecorder()
+	s.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	assert.NotContains(t, w.Body.String(), "peer", "there are none")
 }

@@ -161,8 +161,9 @@ func WithSnapshot(c SnapshotConfig) Option {
 // WithLogger sets where the server reports registrations, cancellations,
 // evictions and what operators do, at level Info, repeated registrations at
 // level Debug, and at level Warn that leases are protected, that requests are
-// refused, and what is wrong with the snapshot. Nil, the default, means
-// nowhere.
+// refused, that peers are out of reach or refuse something, and what is wrong
+// with the snapshot. Peers that cannot be used are at level Error. Nil, the
+// default, means nowhere.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(s *settings) {
 		if l == nil {

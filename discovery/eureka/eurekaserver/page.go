@@ -34,7 +34,8 @@ type PageConfig struct {
 	// Listeners is how many browsers may be told of changes as they happen,
 	// each at the cost of a connection and a goroutine. Pages beyond that
 	// still reload what they show every few seconds. Zero means 100. Negative
-	// means none.
+	// means none. Of one client no more are told than may wait at once: see
+	// [Limits].
 	Listeners int
 }
 
@@ -89,7 +90,7 @@ func assetURL(name string) string {
 type page struct {
 	server      *Server
 	config      PageConfig
-	listening   chan struct{} // holds one element for each stream of events
+	listening   *waiters // streams of events
 	crossOrigin *http.CrossOriginProtection
 	listings    listings
 }
@@ -104,7 +105,7 @@ func newPage(s *Server, c PageConfig) *page {
 	return &page{
 		server:      s,
 		config:      c,
-		listening:   make(chan struct{}, max(c.Listeners, 0)),
+		listening:   newWaiters(max(c.Listeners, 0), s.settings.limits.WaitersPerClient),
 		crossOrigin: http.NewCrossOriginProtection(),
 		listings:    listings{registry: s.registry},
 	}

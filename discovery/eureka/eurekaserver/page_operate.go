@@ -1,9 +1,12 @@
 package eurekaserver
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
@@ -21,8 +24,11 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "this form was sent by another site")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	switch err := parseForm(w, r); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		refuse(w, http.StatusRequestTimeout, "this form took too long to arrive")
+		return
+	case err != nil:
 		refuse(w, http.StatusBadRequest, "this form cannot be read")
 		return
 	}
@@ -50,6 +56,18 @@ func (p *page) operate(w http.ResponseWriter, r *http.Request) {
 	back, _ := url.ParseQuery(strings.TrimPrefix(r.PostForm.Get("page"), "?"))
 	w.Header().Set("Location", "../"+readPageQuery(back).Link()+"#"+domID("i", k.app, k.id))
 	empty(w, http.StatusSeeOther)
+}
+
+// parseForm reads a form, within the bounds for its size and time.
+func parseForm(w http.ResponseWriter, r *http.Request) error {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // as readBody does
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	return nil
 }
 
 // takeOut takes an instance out of service: PUT status?value=OUT_OF_SERVICE.

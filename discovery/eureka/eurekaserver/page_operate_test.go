@@ -2,6 +2,8 @@ package eurekaserver_test
 
 import (
 	"encoding/base64"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -181,4 +183,31 @@ func TestPageAccess(t *testing.T) {
 		assert.Equal(t, 403, c.send("app=MINE&id=i1&do=out", as("owner"), "Sec-Fetch-Site: cross-site").status)
 		assert.Equal(t, 303, c.send("app=MINE&id=i1&do=out", as("owner")).status)
 	}, eurekaserver.WithAccess(users), eurekaserver.WithPage(eurekaserver.PageConfig{Operate: true}))
+}
+
+// A form has as little time to arrive as any other body.
+func TestOperateDoesNotWaitForASlowForm(t *testing.T) {
+	operating(t, func(t *testing.T, c caller, s *eurekaserver.Server) {
+		form, writer := io.Pipe()
+		go func() { _, _ = io.WriteString(writer, "app=") }()
+		defer func() { assert.NoError(t, writer.Close()) }()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://registry:8761/page/operate", form)
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		begin := time.Now()
+		resp, err := c.client.Do(req)
+		require.NoError(t, err)
+		assert.Equal(t, 408, resp.StatusCode)
+		assert.NoError(t, resp.Body.Close())
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+	})
+}
+
+// Presses of buttons are counted as what they are.
+func TestOperateIsCounted(t *testing.T) {
+	operating(t, func(t *testing.T, c caller, s *eurekaserver.Server) {
+		c.register("APP")
+		c.press("i1", "out")
+		assert.Contains(t, s.Stats().Requests, eurekaserver.RequestCount{Method: "POST", Resource: "other", Status: 303, Count: 1})
+	})
 }

@@ -317,3 +317,14 @@ func TestPageBelowAPath(t *testing.T) {
 	}
 	assert.Greater(t, checked, 6)
 }
+
+// The page is a list like others.
+func TestPageIsLimited(t *testing.T) {
+	bubble(t, func(t *testing.T, c caller, _ *eurekaserver.Server) {
+		assert.Equal(t, 200, c.atRoot("GET", "/", "").status)
+		got := c.atRoot("GET", "/", "")
+		assert.Equal(t, 429, got.status)
+		assert.Equal(t, "10", got.header.Get("Retry-After"))
+		assert.Equal(t, 200, c.atRoot("GET", "/page/style.css", "").status)
+	}, eurekaserver.WithLimits(eurekaserver.Limits{Lists: eurekaserver.Rate{PerSecond: 0.1}}))
+}

@@ -251,7 +251,11 @@ func TestGate(t *testing.T) {
 		require.Equal(t, 204, f.do("a", "POST", "/apps/APP", edit{"vipAddress": "v"}))
 		time.Sleep(30*time.Second - 1)
 		for _, path := range []string{"/apps", "/apps/delta", "/apps/APP", "/vips/v", "/svips/v"} {
-			assert.Equal(t, 403, f.do("a", "GET", path))
+			for _, method := range []string{"GET", "HEAD"} {
+				w := serve(t.Context(), f.members["a"].Server, method, path, "", "Prefer", "wait=60")
+				assert.Equal(t, 403, w.Code, method+" "+path)
+				assert.Empty(t, w.Body.String())
+			}
 		}
 		for _, path := range []string{"/apps/APP/i1", "/instances/i1", "/status"} {
 			assert.Equal(t, 200, f.do("a", "GET", path))

@@ -26,7 +26,25 @@ const outageTime = 30 * time.Second
 // digestQuery says what a server knows, and digestReply what another knows
 // besides: the summaries of the applications of which the digests differ.
 type digestQuery struct {
-	Apps map[string]string `json:"apps"`
+	Apps appDigests `json:"apps"`
+}
+
+type appDigests map[string]string
+
+// maxDigests is how many applications a server may compare at once, which is
+// more than fit into a query that is not made up.
+const maxDigests = 1 << 18
+
+var errTooManyDigests = errors.New("eurekaserver: too many applications in a query of a peer")
+
+func (d *appDigests) UnmarshalJSON(data []byte) error {
+	n := 0
+	for range wire.Elements(data) {
+		if n++; n > maxDigests {
+			return errTooManyDigests
+		}
+	}
+	return json.Unmarshal(data, (*map[string]string)(d))
 }
 
 type digestReply struct {
@@ -37,7 +55,25 @@ type digestReply struct {
 // fetchQuery asks for instances, each an application and an id. fetchReply is
 // a batch of the first of them, as many as fit.
 type fetchQuery struct {
-	Keys [][2]string `json:"keys"`
+	Keys pageOfKeys `json:"keys"`
+}
+
+type pageOfKeys [][2]string
+
+// UnmarshalJSON reads no more than what is answered.
+func (k *pageOfKeys) UnmarshalJSON(data []byte) error {
+	*k = nil
+	for element := range wire.Elements(data) {
+		if len(*k) == maxSendItems {
+			break
+		}
+		var pair [2]string
+		if err := json.Unmarshal(element, &pair); err != nil {
+			return err
+		}
+		*k = append(*k, pair)
+	}
+	return nil
 }
 
 // follow compares with the peer now and then, as far as its kind allows.

@@ -29,6 +29,7 @@ type registry struct {
 	byName    []*application // the same, in order
 	counts    map[wire.Status]int
 	overrides map[key]override
+	forgotten time.Time // when overrides were last gone through
 	changes   changeLog
 	history   history
 	views     views
@@ -132,103 +133,6 @@ func (r *registry) registerLocked(in wire.Instance, replica bool) (status wire.S
 		r.totals.Registrations++
 	}
 	return l.info.Status, old == nil
-}
-
-// A verdict is the answer to a heartbeat.
-type verdict int
-
-const (
-	alive   verdict = iota
-	unknown         // the sender has to register
-	stale           // the sender is behind what is known here
-)
-
-// heartbeat renews a lease. dirty is the version that the sender has, 0 if it
-// did not say; over is the override that a peer reports, or empty. With stale
-// comes the instance as it is known here.
-func (r *registry) heartbeat(k key, dirty int64, over wire.Status, replica bool) (verdict, wire.Instance) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.lease(k)
-	if l == nil {
-		return unknown, wire.Instance{}
-	}
-	now := time.Now()
-	known, _ := r.override(k, now)
-	status := decide(l.info.Status, known, l.info.Status, replica)
-	if status == wire.Unknown {
-		return unknown, wire.Instance{}
-	}
-	r.renew(l, now)
-	if status != l.info.Status {
-		r.setStatus(l, status, now)
-		r.publish(l, wire.Modified, now)
-	}
-	switch {
-	case dirty == 0 || dirty == l.info.LastDirty:
-		return alive, wire.Instance{}
-	case dirty > l.info.LastDirty:
-		if replica && over != "" && over != wire.Unknown && over != known {
-			r.overrides[k] = override{status: over}
-			l.info.OverriddenStatus = over
-			l.versions.override = r.clock.tick()
-			r.publish(l, wire.Modified, now)
-		}
-		return unknown, wire.Instance{}
-	case replica:
-		return stale, l.published()
-	}
-	return alive, wire.Instance{}
-}
-
-// setOverride sets the status that an operator wants the instance to have. A
-// status that the instance has already leaves no override behind.
-func (r *registry) setOverride(k key, status wire.Status, dirty int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.lease(k)
-	if l == nil {
-		return false
-	}
-	now := time.Now()
-	r.renew(l, now)
-	if status == l.info.Status {
-		return true
-	}
-	if status == wire.Unknown {
-		delete(r.overrides, k)
-	} else {
-		r.overrides[k] = override{status: status}
-	}
-	l.info.OverriddenStatus = status
-	l.info.LastDirty = max(l.info.LastDirty, dirty)
-	r.stampStatus(l, status)
-	r.setStatus(l, status, now)
-	r.publish(l, wire.Modified, now)
-	return true
-}
-
-// removeOverride takes an operator's status back and leaves the instance with
-// the given one: Unknown means that its next registration says.
-func (r *registry) removeOverride(k key, status wire.Status, dirty int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.lease(k)
-	if l == nil {
-		return false
-	}
-	now := time.Now()
-	r.renew(l, now)
-	if _, ok := r.override(k, now); !ok {
-		return true
-	}
-	delete(r.overrides, k)
-	l.info.OverriddenStatus = wire.Unknown
-	l.info.LastDirty = max(l.info.LastDirty, dirty)
-	r.stampStatus(l, status)
-	r.setStatus(l, status, now)
-	r.publish(l, wire.Modified, now)
-	return true
 }
 
 // cancel removes an instance and its override.

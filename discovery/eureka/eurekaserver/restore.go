@@ -8,9 +8,12 @@ import (
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
 )
 
-// snapshotState guards the state of the snapshot.
+// snapshotState is how the snapshot is.
 type snapshotState struct {
-	mu    sync.Mutex
+	started bool   // set by Start
+	written uint64 // the revision in the file; of the goroutine that keeps it, and then of Close
+
+	mu    sync.Mutex // guards the rest
 	state SnapshotState
 }
 
@@ -31,12 +34,14 @@ func (r *registry) saved() (saved, uint64) {
 	r.mu.Lock()
 	doc, rev, now := r.fullLocked(), r.rev, time.Now()
 	out := saved{Instances: make([]wire.Instance, 0, len(r.expiry))}
+	living, gone := r.marksLocked(now)
 	for k, o := range r.overrides {
 		if o.until.IsZero() || now.Before(o.until) {
 			out.Overrides = append(out.Overrides, savedOverride{k.app, k.id, o.status, o.until})
 		}
 	}
 	r.mu.Unlock()
+	out.Versions, out.Gone = writeMarks(living), writeMarks(gone)
 	for _, app := range doc.sections() {
 		for _, rec := range app.records {
 			out.Instances = append(out.Instances, rec.Instance)
@@ -49,30 +54,42 @@ func (r *registry) saved() (saved, uint64) {
 // Each gets a whole lease from now, since it is not to blame for the time that
 // the server was away. That is no change: readers have an older epoch, if
 // anything, and get it all.
-func (r *registry) restore(instances []wire.Instance, overrides []savedOverride, limits *Limits) (restored int) {
+func (r *registry) restore(s saved, limits *Limits) (restored int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	for _, in := range instances {
+	marks := make(map[key]mark, len(s.Versions))
+	for i := range s.Versions {
+		if m, ok := s.Versions[i].read(now); ok {
+			marks[m.key] = m
+		}
+	}
+	for _, in := range s.Instances {
 		times, action, updated := in.Lease, in.Action, in.LastUpdated
 		in, objection := admit(strings.ToUpper(in.App), in)
-		if objection != "" || limits.objection(&in) != "" || !known(in.Status) || len(r.expiry) >= limits.Instances {
+		if objection != "" || limits.objection(&in) != "" || !known(in.Status) {
 			continue
 		}
 		k := key{in.App, in.ID()}
-		if r.lease(k) != nil {
+		if r.lease(k) != nil || !r.roomLocked(k, limits) {
 			continue
 		}
 		in.Lease.Registered, in.Lease.ServiceUp = times.Registered, times.ServiceUp
 		in.Action, in.LastUpdated = action, updated
 		l := &lease{key: k, info: in, registered: fromMillis(times.Registered), renewed: now, serviceUp: fromMillis(times.ServiceUp)}
-		l.stampRestored(r.clock.node)
+		if m, ok := marks[k]; ok && !m.versions.dead() && known(m.own) {
+			l.versions, l.own = m.versions, m.own
+			r.hear(&m.versions)
+		} else {
+			l.stampRestored(r.clock.node)
+		}
 		r.guard.joined(l, nil, now)
 		r.hold(l)
 		r.apps[k.app].show(newRecord(k.id, l.published()))
 		restored++
 	}
-	for _, o := range overrides {
+	r.restoreGone(s.Gone, limits, now)
+	for _, o := range s.Overrides {
 		k := key{strings.ToUpper(o.App), o.ID}
 		lives := r.lease(k) != nil
 		if !known(o.Status) || len(r.overrides) >= maxOverrides || !lives && !now.Before(o.Until) {

@@ -214,24 +214,37 @@ func (p *peer) read(sent []outgoing, rep reply) {
 		p.cluster.log().Warn("peer answered a batch with something else", "peer", p.url.base, "error", err, "sent", len(sent), "results", len(results))
 		return
 	}
-	for i, res := range results {
-		p.readResult(&sent[i].item, &res)
+	n := 0
+	var first *wire.Item
+	var problem error // of the first
+	for i := range results {
+		it := &sent[i].item
+		if err := p.readResult(it, &results[i]); err != nil {
+			if n == 0 {
+				first, problem = it, err
+			}
+			n++
+		}
+	}
+	if n > 0 {
+		p.cluster.log().Warn("peer refuses items", "peer", p.url.base, "items", n, "first", first.Action, "app", first.App, "id", first.ID, "error", problem)
 	}
 }
 
-func (p *peer) readResult(it *wire.Item, res *wire.Result) {
+// readResult does what the result of an item asks for. The error says that the
+// peer refuses the item, or answers it with something that makes no sense.
+func (p *peer) readResult(it *wire.Item, res *wire.Result) error {
 	k := key{it.App, it.ID}
 	registry := p.cluster.server.registry
 	if len(res.State) > 0 {
 		theirs, err := readReplica(k, res.Instance, res.State, time.Now())
 		if err != nil {
-			p.cluster.log().Warn("peer answered with an instance that makes no sense", "peer", p.url.base, "app", k.app, "id", k.id, "error", err)
-			return
+			return err
 		}
 		if !theirs.living || p.cluster.server.fits(&theirs) {
 			registry.learn(theirs)
 		}
-		return
+		return nil
 	}
 	switch {
 	case res.Code/100 == 2:
@@ -239,13 +252,14 @@ func (p *peer) readResult(it *wire.Item, res *wire.Result) {
 		p.queue.add(k, newsData)
 	case it.Action == wire.ActionHeartbeat && res.Code == http.StatusConflict:
 		if res.Instance == nil {
-			return
+			break
 		}
 		if in, status, _ := p.cluster.server.admit(k.app, *res.Instance); status == http.StatusOK && in.ID() == k.id {
 			registry.adopt(in)
 		}
 	case res.Code == http.StatusNotFound: // canceled there already, or about to be registered
 	default:
-		p.cluster.log().Warn("peer refuses an item", "peer", p.url.base, "action", it.Action, "app", k.app, "id", k.id, "status", res.Code)
+		return errCode(res.Code)
 	}
+	return nil
 }

@@ -59,7 +59,8 @@ func New(opts ...Option) *Server {
 }
 
 // Close ends the server: leases end no more, requests that wait are answered
-// at once, and they and all later ones get status 503. It returns when nothing
+// at once, and they and all later ones get status 503. Peers are told what is
+// queued for them, for a second at most. It returns when nothing
 // of the server runs any more and the snapshot, if there is one, has been
 // written. Calls after the first do nothing. Close before
 // [http.Server.Shutdown], or pass Close to [http.Server.RegisterOnShutdown],
@@ -73,6 +74,7 @@ func (s *Server) Close() {
 		}
 		s.registry.close()
 		s.background.Wait()
+		s.saveLast()
 	})
 }
 

@@ -56,6 +56,10 @@ const (
 type saved struct {
 	Instances []wire.Instance
 	Overrides []savedOverride
+
+	// Of a server with peers, what it has to know to agree with them.
+	Versions []savedMark `json:",omitempty"` // of the instances
+	Gone     []savedMark `json:",omitempty"` // instances that were canceled, in order
 }
 
 type savedOverride struct {
@@ -121,8 +125,9 @@ func (s *Server) startSnapshots() {
 		c.MaxAge = 15 * time.Minute
 	}
 	s.load()
-	rev, _ := s.registry.revision()
-	s.background.Go(func() { s.keepSaved(rev) })
+	s.snapshots.written, _ = s.registry.revision()
+	s.snapshots.started = true
+	s.background.Go(s.keepSaved)
 }
 
 // load fills the registry from the snapshot.
@@ -140,14 +145,13 @@ func (s *Server) load() {
 		}
 		return
 	}
-	instances := state.Instances
 	if c.MaxAge > 0 && age > c.MaxAge {
-		logger.Warn("snapshot too old: instances left out", "path", c.Path, "age", age.Round(time.Second), "instances", len(instances))
-		instances = nil
+		logger.Warn("snapshot too old: instances left out", "path", c.Path, "age", age.Round(time.Second), "instances", len(state.Instances))
+		state.Instances = nil
 	}
-	restored := s.registry.restore(instances, state.Overrides, &s.settings.limits)
+	restored := s.registry.restore(state, &s.settings.limits)
 	s.snapshots.update(func(st *SnapshotState) { st.Restored = restored })
-	logger.Info("snapshot read", "path", c.Path, "instances", restored, "invalid", len(instances)-restored)
+	logger.Info("snapshot read", "path", c.Path, "instances", restored, "invalid", len(state.Instances)-restored)
 }
 
 func readSnapshot(path string) (state saved, age time.Duration, err error) {
@@ -171,49 +175,60 @@ func readSnapshot(path string) (state saved, age time.Duration, err error) {
 	return state, time.Since(info.ModTime()), err
 }
 
-// keepSaved writes the registry when it has changed from the given revision,
-// and once more when the server is closed.
-func (s *Server) keepSaved(written uint64) {
+// keepSaved writes the registry when it has changed from the revision that is
+// written, until the server is closed.
+func (s *Server) keepSaved() {
 	c := &s.settings.snapshot
-	for closed := false; !closed; {
+	for {
 		rev, news := s.registry.revision()
-		if rev == written {
+		if rev == s.snapshots.written {
 			select {
 			case <-news:
 			case <-time.After(aliveEvery):
-				// The time of the file says until when the server was there.
-				now := time.Now()
-				_ = os.Chtimes(c.Path, now, now) // if it is gone the next change writes it
+				s.touch()
 				continue
 			case <-s.done:
-				closed = true
+				return
 			}
 		}
-		if !closed {
-			select {
-			case <-time.After(c.Every):
-			case <-s.done:
-				closed = true
-			}
-		}
-		if rev, _ := s.registry.revision(); closed && rev == written {
-			now := time.Now()
-			_ = os.Chtimes(c.Path, now, now)
+		select {
+		case <-time.After(c.Every):
+		case <-s.done:
 			return
 		}
-		if rev, ok := s.save(); ok {
-			written = rev
-		}
+		s.save()
 	}
 }
 
-// save writes the registry, and returns the revision that has been written.
-func (s *Server) save() (rev uint64, ok bool) {
+// touch sets the time of the file, which says until when the server was there.
+func (s *Server) touch() {
+	now := time.Now()
+	_ = os.Chtimes(s.settings.snapshot.Path, now, now) // if it is gone the next change writes it
+}
+
+// saveLast writes the registry when nothing runs any more. What has changed
+// without a new revision is of interest to peers only.
+func (s *Server) saveLast() {
+	if !s.snapshots.started {
+		return
+	}
+	if rev, _ := s.registry.revision(); rev == s.snapshots.written && s.cluster == nil {
+		s.touch()
+		return
+	}
+	s.save()
+}
+
+// save writes the registry.
+func (s *Server) save() {
 	c, logger := &s.settings.snapshot, s.settings.logger
 	state, rev := s.registry.saved()
 	data, err := encodeSnapshot(state)
 	if err == nil {
 		err = replaceFile(c.Path, data)
+	}
+	if err == nil {
+		s.snapshots.written = rev
 	}
 	var failing, failed bool
 	s.snapshots.update(func(st *SnapshotState) {
@@ -230,7 +245,6 @@ func (s *Server) save() (rev uint64, ok bool) {
 	case failed && !failing:
 		logger.Info("snapshot written again", "path", c.Path)
 	}
-	return rev, err == nil
 }
 
 // replaceFile puts data in place of a file: whoever reads it, even after a

@@ -3,6 +3,7 @@ package eurekaserver
 import (
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,8 @@ func FuzzSnapshot(f *testing.F) {
 			InstanceID: "i1", HostName: "h", IPAddr: "10.0.0.1", App: "APP", Status: wire.Up, DataCenter: wire.DataCenter{Name: wire.MyOwn},
 		}},
 		Overrides: []savedOverride{{App: "APP", ID: "i1", Status: wire.Down}},
+		Versions:  []savedMark{{App: "APP", ID: "i1", Versions: "1.1 0 1 2 3 4", Own: wire.Up}},
+		Gone:      []savedMark{{App: "APP", ID: "i2", Versions: "1 2 0 0 2 1", Until: time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	})
 	require.NoError(f, err)
 	f.Add(good)
@@ -29,9 +32,9 @@ func FuzzSnapshot(f *testing.F) {
 			// As if somebody had written it with the right hash.
 			_ = unmarshalSaved(data, &state)
 		}
-		s := New(WithLimits(Limits{Instances: 3}))
+		s := New(WithLimits(Limits{Instances: 3}), WithPeers(PeersConfig{}))
 		defer s.Close()
-		restored := s.registry.restore(state.Instances, state.Overrides, &s.settings.limits)
+		restored := s.registry.restore(state, &s.settings.limits)
 		assert.LessOrEqual(t, restored, min(len(state.Instances), 3))
 		assert.Equal(t, restored, s.Stats().Leases)
 		for _, accept := range []string{"application/json", "application/xml"} {

@@ -28,6 +28,9 @@ type Stats struct {
 	// Preservation is whether leases are protected, and why.
 	Preservation Preservation
 
+	// Peers is how the other servers of the cluster are: see [Server.Peers].
+	Peers []PeerStatus
+
 	// Snapshot is how the snapshot on disk is, if there is one.
 	Snapshot SnapshotState
 
@@ -51,6 +54,7 @@ func (s *Server) Stats() Stats {
 	st := s.registry.stats()
 	st.Started = s.started
 	st.Waiting = s.waiting.size()
+	st.Peers = s.Peers()
 	st.Snapshot = s.snapshots.read()
 	st.Requests = s.requests.read()
 	return st

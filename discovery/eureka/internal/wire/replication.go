@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -114,21 +115,46 @@ func MarshalBatch(items []json.RawMessage) ([]byte, error) {
 // UnmarshalBatch reads a batch of no more than limit items. An item that makes
 // no sense has an Err and does not hide the others.
 func UnmarshalBatch(data []byte, limit int) ([]Item, error) {
-	var doc batch[json.RawMessage]
+	doc := batchIn{List: rawItems{limit: limit}}
 	if err := json.Unmarshal(data, &doc); err != nil {
+		if errors.Is(err, ErrTooManyItems) {
+			return nil, ErrTooManyItems
+		}
 		return nil, jsonError("batch", err)
 	}
-	if doc.List == nil {
+	if doc.List.items == nil {
 		return nil, ErrNoList
 	}
-	if len(doc.List) > limit {
-		return nil, ErrTooManyItems
-	}
-	items := make([]Item, len(doc.List))
-	for i, raw := range doc.List {
+	items := make([]Item, len(doc.List.items))
+	for i, raw := range doc.List.items {
 		items[i] = readItem(raw)
 	}
 	return items, nil
+}
+
+type batchIn struct {
+	List rawItems `json:"replicationList"`
+}
+
+// rawItems is a list of no more than limit items.
+type rawItems struct {
+	items []json.RawMessage
+	limit int
+}
+
+func (l *rawItems) UnmarshalJSON(data []byte) error {
+	l.items = nil
+	if data[0] != '[' {
+		return json.Unmarshal(data, &l.items) // null, or an error
+	}
+	l.items = []json.RawMessage{}
+	for item := range Elements(data) {
+		if len(l.items) == l.limit {
+			return ErrTooManyItems
+		}
+		l.items = append(l.items, slices.Clone(item))
+	}
+	return nil
 }
 
 func readItem(raw json.RawMessage) Item {
