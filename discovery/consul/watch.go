@@ -15,12 +15,15 @@ import (
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
-const (
-	maxRetryDelay = 30 * time.Second
-)
+const maxRetryDelay = 30 * time.Second
 
-// errNoLeader says that an answer is empty because there is nobody who knows.
-var errNoLeader = errors.New("lists no copies, and knows no leader of the cluster; it is not believed")
+// Consul answers with an empty list where it knows nothing, and where it may
+// say nothing, too.
+var (
+	errNoLeader   = errors.New("lists no copies, and knows no leader of the cluster; it is not believed")
+	errAllHidden  = errors.New("the token may see none of its copies; it needs service:read and node:read")
+	errSomeHidden = errors.New("the token may not see all of its copies; it needs service:read and node:read")
+)
 
 // An index is where a blocking query continues: a number of one agent.
 // See https://developer.hashicorp.com/consul/api-docs/features/blocking for
@@ -44,7 +47,7 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 		)
 		for ctx.Err() == nil {
 			start := time.Now()
-			set, next, err := c.ask(ctx, service, at, known && len(last) > 0)
+			set, next, err := c.ask(ctx, service, at)
 			if ctx.Err() != nil {
 				return
 			}
@@ -55,7 +58,9 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 				}
 				continue
 			}
-			delays.Reset()
+			if at.value > 0 { // only then has the agent shown that all is well
+				delays.Reset()
+			}
 			isNew := !known || failed || !slices.EqualFunc(set, last, discovery.Instance.Equal)
 			pause := pace.after(time.Since(start), isNew, at.value > 0 && next.value > at.value)
 			at = next
@@ -85,11 +90,14 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 
 // ask waits for a change of a service since at, and returns its set: nil if
 // there is none, and else with an error that says what it lacks.
-func (c *Client) ask(ctx context.Context, service string, at index, populated bool) (set []discovery.Instance, next index, err error) {
+func (c *Client) ask(ctx context.Context, service string, at index) (set []discovery.Instance, next index, err error) {
 	a := c.reader()
+	if at.agent != a {
+		at = index{}
+	}
 	query := c.query()
 	r := request{method: http.MethodGet, path: "/v1/health/service/" + url.PathEscape(service), query: query}
-	if at.agent == a && at.value > 0 {
+	if at.value > 0 {
 		query.Set("index", strconv.FormatUint(at.value, 10))
 		query.Set("wait", c.wait.String())
 		r.wait = c.wait + c.wait/16
@@ -105,8 +113,13 @@ func (c *Client) ask(ctx context.Context, service string, at index, populated bo
 	if set == nil {
 		return nil, index{}, fmt.Errorf("%s: %w", a, err)
 	}
-	if len(set) == 0 && populated && ans.header.Get("X-Consul-KnownLeader") == "false" {
+	switch hidden := ans.header.Get("X-Consul-Results-Filtered-By-ACLs") == "true"; {
+	case len(set) == 0 && hidden:
+		return nil, index{}, fmt.Errorf("%s: %w", a, errAllHidden)
+	case len(set) == 0 && ans.header.Get("X-Consul-KnownLeader") == "false":
 		return nil, index{}, fmt.Errorf("%s: %w", a, errNoLeader)
+	case hidden:
+		err = errors.Join(err, errSomeHidden)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", a, err)
