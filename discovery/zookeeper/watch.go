@@ -40,7 +40,7 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 		s := &story{c: c, service: service, yield: yield}
 		delays := retry.New(maxRetryDelay)
 		for ctx.Err() == nil {
-			begin := time.Now()
+			begin, before := time.Now(), c.now()
 			err := s.live(ctx)
 			if ctx.Err() != nil || s.over {
 				return
@@ -49,23 +49,23 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 				delays.Reset()
 			}
 			s.failed = true
-			if !yield(nil, fmt.Errorf("zookeeper: service %q: %w", service, err)) || !c.ready(ctx, delays.Delay()) {
+			if !yield(nil, fmt.Errorf("zookeeper: service %q: %w", service, err)) || !c.ready(ctx, before, delays.Delay()) {
 				return
 			}
 		}
 	}
 }
 
-// ready waits for a delay, and not that long if there is a connection again. It
-// reports whether ctx is still alive.
-func (c *Client) ready(ctx context.Context, delay time.Duration) bool {
+// ready waits for a delay, and not that long if there is another connection than
+// before. It reports whether ctx is still alive.
+func (c *Client) ready(ctx context.Context, before state, delay time.Duration) bool {
 	if !retry.Sleep(ctx, min(delay, 100*time.Millisecond)) {
 		return false
 	}
 	timeout := time.After(delay)
 	for {
 		st := c.now()
-		if st.connected {
+		if st.connected && st.count != before.count {
 			return true
 		}
 		select {
