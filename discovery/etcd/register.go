@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // Register announces a copy of a service: a key with a lease, which is renewed
@@ -32,7 +34,11 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 	}
 	r, err := c.newRegistration(service, in)
 	if err == nil {
-		err = r.start(ctx)
+		r.line = c.lines.Join(r.key)
+		if err = r.start(ctx); err != nil {
+			r.cancel()
+			r.line.Leave()
+		}
 	}
 	if err != nil {
 		if c.closed() {
@@ -49,6 +55,7 @@ type registration struct {
 	service string
 	key     string
 	value   string
+	line    *turn.Line[registration]
 
 	ctx    context.Context // done when it is to be kept announced no more
 	cancel context.CancelFunc
@@ -56,7 +63,9 @@ type registration struct {
 	once   sync.Once
 	result error // of Close
 
-	lease clientv3.LeaseID // that holds the key; 0: none. Of start, then of keep, then of Close
+	// Of whoever has the turn:
+	lease clientv3.LeaseID // that holds the key; 0: none
+	over  bool             // it has been closed, or another has taken its place
 }
 
 var _ discovery.Registration = (*registration)(nil)
@@ -83,9 +92,13 @@ func (c *Client) newRegistration(service string, in discovery.Instance) (*regist
 func (r *registration) start(ctx context.Context) error {
 	bound, cancel := within(ctx, r.ctx)
 	defer cancel()
+	if err := r.line.Enter(bound); err != nil {
+		return err
+	}
+	defer r.line.Exit()
 	delays := retry.New(r.c.ttl / 3)
 	for {
-		err := r.announce(bound)
+		err := r.announce(bound, true)
 		if err == nil {
 			break
 		}
@@ -95,41 +108,47 @@ func (r *registration) start(ctx context.Context) error {
 		if bound.Err() != nil {
 			err = fmt.Errorf("%w; %v", context.Cause(bound), err)
 		}
-		r.cancel()
 		return err
 	}
-	r.c.mu.Lock()
-	if r.c.closed() {
-		r.c.mu.Unlock()
-		r.cancel()
+	if !r.c.spawn(r.keep) { // stopped by Close of it or of the client, which wait for it
 		r.takeBack(ctx, r.lease)
 		return ErrClosed
 	}
-	old := r.c.owners[r.key]
-	r.c.owners[r.key] = r
-	r.c.tasks.Go(r.keep) // stopped by Close of it or of the client, which wait for it
-	r.c.mu.Unlock()
-	if old != nil { // it must not take its place back
+	if old := r.line.Owner; old != nil { // it must not take its place back
+		old.over = true
 		old.cancel()
-		<-old.done
+		r.line.Leave() // for it
 	}
+	r.line.Owner = r
 	return nil
 }
 
-// announce puts the key, under a new lease.
-func (r *registration) announce(ctx context.Context) error {
+// announce puts the key, under a new lease. Where there is one already, it takes
+// its place if it is to, and else leaves it.
+func (r *registration) announce(ctx context.Context, replace bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %v", requestTimeout))
 	defer cancel()
 	lease, err := r.c.etcd.Grant(ctx, int64(r.c.ttl/time.Second))
 	if err != nil {
 		return because(ctx, err)
 	}
-	if _, err := r.c.etcd.Put(ctx, r.key, r.value, clientv3.WithLease(lease.ID)); err != nil {
+	if err := r.put(ctx, lease.ID, replace); err != nil {
 		r.takeBack(ctx, lease.ID)
 		return because(ctx, err)
 	}
 	r.lease = lease.ID
 	return nil
+}
+
+// put puts the key, and unless it is to replace another, only if there is none.
+func (r *registration) put(ctx context.Context, lease clientv3.LeaseID, replace bool) error {
+	put := clientv3.OpPut(r.key, r.value, clientv3.WithLease(lease))
+	if replace {
+		_, err := r.c.etcd.Do(ctx, put)
+		return err
+	}
+	_, err := r.c.etcd.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(r.key), "=", 0)).Then(put).Commit()
+	return err
 }
 
 // takeBack revokes a lease, and with it what may hang on it without our
@@ -168,21 +187,43 @@ func (r *registration) keep() {
 func (r *registration) renew(ctx context.Context) (again bool, err error) {
 	bound, cancel := context.WithTimeoutCause(ctx, r.c.ttl/3, fmt.Errorf("no answer within %v", r.c.ttl/3))
 	defer cancel()
-	if _, err := r.c.etcd.KeepAliveOnce(bound, r.lease); err != nil {
-		if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			return false, because(bound, err)
-		}
-		return true, r.announce(ctx)
+	if err := r.line.Enter(bound); err != nil {
+		return false, err
+	}
+	defer r.line.Exit()
+	if r.over {
+		return false, ErrClosed
+	}
+	switch alive, err := r.c.keepAlive(bound, r.lease); {
+	case err != nil:
+		return false, because(bound, err)
+	case !alive:
+		return true, r.announce(ctx, false)
 	}
 	found, err := r.c.etcd.Get(bound, r.key, clientv3.WithCountOnly())
 	if err != nil {
 		return false, because(bound, err)
 	}
-	if found.Count > 0 {
+	if found.Count > 0 { // be it another's that has taken its place
 		return false, nil
 	}
-	_, err = r.c.etcd.Put(bound, r.key, r.value, clientv3.WithLease(r.lease))
-	return true, because(bound, err)
+	return true, because(bound, r.put(bound, r.lease, false))
+}
+
+// keepAlive renews a lease, once, and reports whether there still is one. That
+// of etcd's client asks without a pause for as long as there is no connection.
+func (c *Client) keepAlive(ctx context.Context, lease clientv3.LeaseID) (alive bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // which ends the stream
+	stream, err := etcdserverpb.NewLeaseClient(c.etcd.ActiveConnection()).LeaseKeepAlive(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := stream.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: int64(lease)}); err != nil {
+		return false, err
+	}
+	answer, err := stream.Recv()
+	return err == nil && answer.TTL > 0, err
 }
 
 // Close implements [discovery.Registration]: it revokes the lease. A copy whose
@@ -190,12 +231,6 @@ func (r *registration) renew(ctx context.Context) (again bool, err error) {
 func (r *registration) Close(ctx context.Context) error {
 	r.once.Do(func() {
 		r.cancel()
-		<-r.done
-		r.c.mu.Lock()
-		if r.c.owners[r.key] == r {
-			delete(r.c.owners, r.key)
-		}
-		r.c.mu.Unlock()
 		if err := r.withdraw(ctx); err != nil {
 			r.result = fmt.Errorf("etcd: withdraw %q: %w", r.service, explain(err))
 		}
@@ -206,6 +241,19 @@ func (r *registration) Close(ctx context.Context) error {
 // withdraw revokes the lease, again and again until it works, ctx is done or
 // the lease must have run out.
 func (r *registration) withdraw(ctx context.Context) error {
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := r.line.Enter(ctx); err != nil {
+		return err
+	}
+	defer r.line.Exit()
+	if !r.over {
+		defer r.line.Leave() // who comes next must find the line until then
+		r.over, r.line.Owner = true, nil
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*r.c.ttl, errors.New("its lease must have run out"))
 	defer cancel()
 	delays := retry.New(r.c.ttl / 3)
@@ -228,6 +276,9 @@ func (r *registration) withdraw(ctx context.Context) error {
 // rejected reports whether the cluster does not want a request, so that there
 // is no use in repeating it.
 func rejected(err error) bool {
+	if errors.Is(err, rpctypes.ErrInvalidAuthToken) || errors.Is(err, rpctypes.ErrAuthOldRevision) {
+		return false // what the client does about it takes a moment
+	}
 	switch code(err) {
 	case codes.InvalidArgument, codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition, codes.OutOfRange:
 		return true
@@ -237,11 +288,11 @@ func rejected(err error) bool {
 
 // explain says what to do about an error where etcd does not.
 func explain(err error) error {
-	switch code(err) {
-	case codes.PermissionDenied:
+	switch {
+	case code(err) == codes.PermissionDenied:
 		return fmt.Errorf("%w: the role needs to read keys with the service's prefix, and to write them to announce", err)
-	case codes.Unauthenticated:
-		return fmt.Errorf("%w: user or password of the client is not what the cluster has", err)
+	case errors.Is(err, rpctypes.ErrUserEmpty):
+		return fmt.Errorf("%w: the client of etcd needs a user and a password, or a certificate", err)
 	}
 	return err
 }

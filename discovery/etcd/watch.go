@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -91,7 +92,7 @@ type story struct {
 // live reads the service and follows its changes until something fails.
 func (s *story) live(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // which ends the watch
 	v, revision, err := s.c.read(ctx, s.service)
 	if err != nil {
 		return err
@@ -99,13 +100,28 @@ func (s *story) live(ctx context.Context) error {
 	if !s.tell(v) {
 		return nil
 	}
-	changes := s.c.etcd.Watch(clientv3.WithRequireLeader(ctx), v.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
+	// The call returns when a member has accepted the watch, which takes for as
+	// long as none can be reached.
+	var changes clientv3.WatchChan
+	accepted := make(chan clientv3.WatchChan, 1)
+	var calling sync.WaitGroup
+	calling.Go(func() {
+		accepted <- s.c.etcd.Watch(clientv3.WithRequireLeader(ctx), v.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
+	})
+	defer calling.Wait()
+	defer cancel()
+	patience := time.NewTimer(requestTimeout)
+	defer patience.Stop()
 	check := time.NewTimer(retry.Jitter(s.c.check))
 	defer check.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case changes = <-accepted:
+			patience.Stop()
+		case <-patience.C:
+			return fmt.Errorf("no watch within %v", requestTimeout)
 		case <-check.C:
 			if err := s.c.alive(ctx, v.prefix); err != nil {
 				return err
