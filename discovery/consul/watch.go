@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/report"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -36,15 +37,11 @@ type index struct {
 // follow is the one watch of a service.
 func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
 	return func(yield func([]discovery.Instance, error) bool) {
-		var (
-			at       index
-			last     []discovery.Instance
-			known    bool // there is a last set
-			failed   bool // since then
-			standing string
-			delays   = retry.New(maxRetryDelay)
-			pace     = pace{limit: c.wait}
-		)
+		r := report.New(fmt.Sprintf("consul: service %q", service), yield)
+		var at index
+		var last []discovery.Instance
+		delays := retry.New(maxRetryDelay)
+		pace := pace{limit: c.wait}
 		for ctx.Err() == nil {
 			start := time.Now()
 			set, next, err := c.ask(ctx, service, at)
@@ -52,8 +49,8 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 				return
 			}
 			if set == nil {
-				at, failed = index{}, true // ask for everything, to hear at once when it is over
-				if !yield(nil, fmt.Errorf("consul: service %q: %w", service, err)) || !retry.Sleep(ctx, delays.Delay()) {
+				at, last = index{}, nil // ask for everything, to hear at once when it is over
+				if !r.Failed(err) || !retry.Sleep(ctx, delays.Delay()) {
 					return
 				}
 				continue
@@ -61,27 +58,10 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 			if at.value > 0 { // only then has the agent shown that all is well
 				delays.Reset()
 			}
-			isNew := !known || failed || !slices.EqualFunc(set, last, discovery.Instance.Equal)
+			isNew := last == nil || !slices.EqualFunc(set, last, discovery.Instance.Equal)
 			pause := pace.after(time.Since(start), isNew, at.value > 0 && next.value > at.value)
-			at = next
-			if isNew {
-				last, known, failed, standing = set, true, false, ""
-				if !yield(set, nil) {
-					return
-				}
-			}
-			if err != nil && err.Error() != standing {
-				standing = err.Error()
-				if !yield(nil, fmt.Errorf("consul: service %q: %w", service, err)) {
-					return
-				}
-			} else if err == nil && standing != "" {
-				standing = ""
-				if !yield(set, nil) { // what was left out is no more
-					return
-				}
-			}
-			if !retry.Sleep(ctx, pause) {
+			at, last = next, set
+			if !r.Found(set, err) || !retry.Sleep(ctx, pause) {
 				return
 			}
 		}

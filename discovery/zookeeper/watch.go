@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/report"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -37,19 +38,18 @@ func (c *Client) path(service string) (string, error) {
 // follow is the one watch of a service.
 func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
 	return func(yield func([]discovery.Instance, error) bool) {
-		s := &story{c: c, service: service, yield: yield}
+		r := report.New(fmt.Sprintf("zookeeper: service %q", service), yield)
 		delays := retry.New(maxRetryDelay)
 		for ctx.Err() == nil {
 			begin, before := time.Now(), c.now()
-			err := s.live(ctx)
-			if ctx.Err() != nil || s.over {
+			err := c.live(ctx, service, r)
+			if ctx.Err() != nil || r.Over() {
 				return
 			}
 			if time.Since(begin) > maxRetryDelay {
 				delays.Reset()
 			}
-			s.failed = true
-			if !yield(nil, fmt.Errorf("zookeeper: service %q: %w", service, err)) || !c.ready(ctx, before, delays.Delay()) {
+			if !r.Failed(err) || !c.ready(ctx, before, delays.Delay()) {
 				return
 			}
 		}
@@ -78,19 +78,6 @@ func (c *Client) ready(ctx context.Context, before state, delay time.Duration) b
 	}
 }
 
-// A story is what one watch has been told.
-type story struct {
-	c       *Client
-	service string
-	yield   func([]discovery.Instance, error) bool
-
-	last     []discovery.Instance
-	known    bool
-	failed   bool // since the last set
-	standing string
-	over     bool // the reader has gone
-}
-
 // A node is a copy's, as last read.
 type node struct {
 	in  discovery.Instance
@@ -108,21 +95,21 @@ type view struct {
 }
 
 // live reads the service and follows its changes until something fails.
-func (s *story) live(ctx context.Context) error {
-	path, err := s.c.path(s.service)
+func (c *Client) live(ctx context.Context, service string, r *report.Reporter) error {
+	path, err := c.path(service)
 	if err == nil {
-		err = s.c.usable()
+		err = c.usable()
 	}
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends those who wait for an event
-	conn, err := s.c.trusted()
+	conn, err := c.trusted()
 	if err != nil {
 		return err
 	}
-	v := &view{c: s.c, conn: conn, path: path, nodes: make(map[string]*node), news: make(chan string, atOnce)}
+	v := &view{c: c, conn: conn, path: path, nodes: make(map[string]*node), news: make(chan string, atOnce)}
 	if err := v.list(ctx); err != nil {
 		return err
 	}
@@ -130,7 +117,7 @@ func (s *story) live(ctx context.Context) error {
 		if err := v.read(ctx); err != nil {
 			return err
 		}
-		if !s.tell(v) {
+		if !r.Found(v.set()) {
 			return nil
 		}
 		if err := v.change(ctx); err != nil {
@@ -296,36 +283,4 @@ func (v *view) set() ([]discovery.Instance, error) {
 		faults = append(faults, err)
 	}
 	return set, errors.Join(faults...)
-}
-
-// tell yields the set if it is news. It reports whether anyone listens.
-func (s *story) tell(v *view) bool {
-	set, fault := v.set()
-	if len(set) == 0 && fault != nil { // nothing of it makes sense: the last set stands
-		return s.complain(fault)
-	}
-	recovered := s.failed || s.standing != "" && (fault == nil || fault.Error() != s.standing)
-	if !s.known || recovered || !slices.EqualFunc(set, s.last, discovery.Instance.Equal) {
-		s.last, s.known, s.failed, s.standing = set, true, false, ""
-		if !s.yield(set, nil) {
-			s.over = true
-			return false
-		}
-	}
-	if fault != nil {
-		return s.complain(fault)
-	}
-	return true
-}
-
-// complain yields a fault of the nodes, unless it stands already.
-func (s *story) complain(fault error) bool {
-	if fault.Error() == s.standing {
-		return true
-	}
-	s.standing = fault.Error()
-	if !s.yield(nil, fmt.Errorf("zookeeper: service %q: %w", s.service, fault)) {
-		s.over = true
-	}
-	return !s.over
 }
