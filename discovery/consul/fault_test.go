@@ -3,6 +3,8 @@ package consul_test
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -154,5 +156,103 @@ func TestSameCopyAtOnce(t *testing.T) {
 			require.NoError(t, (<-all).Close(t.Context()))
 		}
 		assert.Empty(t, read(t, c, "orders").set())
+	})
+}
+
+// A rejection by one agent would be one by all: none is avoided for it.
+func TestRejectionAvoidsNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		second := newFake()
+		r.serve("second:8500", second)
+		f.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+		w := read(t, r.client("http://agent:8500,http://second:8500"), "orders")
+		w.failure()
+		w.failure()
+		w.failure()
+		assert.Zero(t, second.asked.Load())
+	})
+}
+
+// A service's own address is not replaced by its node's tagged one.
+func TestOwnAddressBeforeTheNodes(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		f.answer(list("7", `{"Node":{"Node":"n1","Address":"10.0.0.1","TaggedAddresses":{"wan":"192.0.2.3"}},"Service":{"ID":"c","Address":"10.0.0.9","Port":80}}`))
+		assert.Equal(t, "10.0.0.9:80", read(t, r.client("http://agent:8500", consul.WithTaggedAddress("wan")), "orders").set()[0].Addr)
+	})
+}
+
+// Metadata with the name that tags would have stays, and a critical check
+// outweighs a later one.
+func TestTagsAndChecks(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		f.answer(list("7", entry("a", "passing", `,"Meta":{"tags":"mine"},"Tags":["v2"]`),
+			`{"Node":{"Node":"n1","Address":"10.0.0.1"},"Service":{"ID":"b","Port":80},"Checks":[{"Status":"critical"},{"Status":"warning"}]}`))
+		set := read(t, r.client("http://agent:8500"), "orders").set()
+		assert.Equal(t, []string{"n1/a"}, ids(set))
+		assert.Equal(t, "mine", set[0].Metadata["tags"])
+	})
+}
+
+// A copy that is to be announced again as it was is, even if the first attempt
+// fails.
+func TestReplacedInVainTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		c := r.client("http://agent:8500")
+		first, err := c.Register(t.Context(), "orders", discovery.Instance{ID: "a", Addr: "10.0.0.1:80"})
+		require.NoError(t, err)
+		f.answer(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasSuffix(req.URL.Path, "/register") {
+				f.answer(nil)
+				f.ServeHTTP(w, req)
+				f.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+				panic(http.ErrAbortHandler)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err = c.Register(ctx, "orders", discovery.Instance{ID: "a", Addr: "10.0.0.2:80"})
+		require.Error(t, err)
+		time.Sleep(6 * time.Second) // a sign of life that fails
+		f.answer(nil)
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, "10.0.0.1:80", read(t, c, "orders").set()[0].Addr)
+		require.NoError(t, first.Close(t.Context()))
+	})
+}
+
+// A copy that the agent has forgotten is withdrawn, and one that was withdrawn
+// is not announced again for a replacement that fails.
+func TestWithdrawn(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		c := r.client("http://agent:8500")
+		first, err := c.Register(t.Context(), "orders", discovery.Instance{ID: "a", Addr: "10.0.0.1:80"})
+		require.NoError(t, err)
+		f.forget()
+		require.NoError(t, first.Close(t.Context()))
+	})
+}
+
+// The bounds are ours, not those of a user's client; and errors have no query.
+func TestUsersClient(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig, _ *fake) {
+		tr := &http.Transport{DialContext: r.net.DialContext}
+		defer tr.CloseIdleConnections()
+		c := consul.New("http://agent:8500", consul.WithHTTPClient(&http.Client{Transport: tr, Timeout: time.Second}))
+		defer c.Close()
+		w := read(t, c, "orders")
+		w.set()
+		time.Sleep(20 * time.Second)
+		w.nothing()
+		down := read(t, r.client("http://nobody:8500", consul.WithFilter("Service.Meta.key == hidden")), "orders")
+		assert.NotContains(t, down.failure().Error(), "hidden")
+	})
+}
+
+func TestLongTokenFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("x", 5000)), 0o600))
+	inBubble(t, func(t *testing.T, r *rig, f *fake) {
+		assert.ErrorContains(t, read(t, r.client("http://agent:8500", consul.WithTokenFile(path)), "orders").failure(), "is longer than 4096 bytes")
+		assert.Zero(t, f.asked.Load())
 	})
 }

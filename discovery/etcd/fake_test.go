@@ -50,10 +50,10 @@ func (f *fake) LeaseRevoke(context.Context, *etcdserverpb.LeaseRevokeRequest) (*
 	return &etcdserverpb.LeaseRevokeResponse{Header: &etcdserverpb.ResponseHeader{}}, nil
 }
 
-// LeaseKeepAlive fails as a member does that has lost its leader.
+// LeaseKeepAlive fails as a connection does that is lost.
 func (f *fake) LeaseKeepAlive(etcdserverpb.Lease_LeaseKeepAliveServer) error {
 	f.renewed.Add(1)
-	return status.Error(codes.Unavailable, "etcdserver: no leader")
+	return status.Error(codes.Unavailable, "the connection is closing")
 }
 
 // Watch accepts no watch.
