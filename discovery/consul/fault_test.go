@@ -97,7 +97,7 @@ func TestIndexOfAnotherAgent(t *testing.T) {
 			}
 			list("100", entry("a", "passing", ""))(w, req)
 		})
-		read(t, c, "users").failure()
+		assert.ErrorContains(t, read(t, c, "users").failure(), "answered 500")
 		time.Sleep(time.Minute)
 		second.mu.Lock()
 		defer second.mu.Unlock()
@@ -166,9 +166,9 @@ func TestRejectionAvoidsNobody(t *testing.T) {
 		r.serve("second:8500", second)
 		f.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 		w := read(t, r.client("http://agent:8500,http://second:8500"), "orders")
-		w.failure()
-		w.failure()
-		w.failure()
+		for range 3 {
+			assert.ErrorContains(t, w.failure(), "http://agent:8500: answered 403")
+		}
 		assert.Zero(t, second.asked.Load())
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -92,6 +93,8 @@ type view struct {
 	path  string
 	nodes map[string]*node // by name; nil is to be read again
 	news  chan string      // names of nodes that have changed, "" for the list of them
+
+	waiting sync.WaitGroup // for events
 }
 
 // live reads the service and follows its changes until something fails.
@@ -104,12 +107,14 @@ func (c *Client) live(ctx context.Context, service string, r *report.Reporter) e
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends those who wait for an event
+	defer cancel()
 	conn, err := c.trusted()
 	if err != nil {
 		return err
 	}
 	v := &view{c: c, conn: conn, path: path, nodes: make(map[string]*node), news: make(chan string, atOnce)}
+	defer v.waiting.Wait()
+	defer cancel() // ends those who wait for an event
 	if err := v.list(ctx); err != nil {
 		return err
 	}
@@ -178,7 +183,7 @@ func (v *view) list(ctx context.Context) error {
 // await passes the event of a watch on. It ends with the event, the session or
 // ctx.
 func (v *view) await(ctx context.Context, events <-chan zk.Event, name string) {
-	go func() {
+	v.waiting.Go(func() {
 		select {
 		case <-events:
 		case <-ctx.Done():
@@ -188,7 +193,7 @@ func (v *view) await(ctx context.Context, events <-chan zk.Event, name string) {
 		case v.news <- name:
 		case <-ctx.Done():
 		}
-	}()
+	})
 }
 
 // note takes in what has changed.

@@ -22,8 +22,8 @@ func TestTurns(t *testing.T) {
 		go func() { second <- b.Enter(t.Context()) }() // ended by Exit
 		synctest.Wait()
 		select {
-		case <-second:
-			t.Fatal("two have the turn")
+		case err := <-second:
+			t.Fatal("two have the turn", err)
 		default:
 		}
 		name := "first"
