@@ -68,7 +68,8 @@ var (
 
 // New returns a client of the servers at addresses, comma-separated, each
 // host:port, or host for port 2181. It does no I/O and starts nothing: it
-// connects when it is first used. Addresses that cannot be used are reported by
+// connects when it is first used, and looks names up for each connection.
+// Addresses that cannot be used are reported by
 // then: [Client.Register] fails with that, and [Client.Watch] yields it.
 func New(addresses string, opts ...Option) *Client {
 	c := &Client{config: newConfig(opts), authenticated: make(chan struct{})}
