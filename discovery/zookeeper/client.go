@@ -182,7 +182,7 @@ func (c *Client) connection() (*zk.Conn, error) {
 	if c.conn != nil {
 		return c.conn, nil
 	}
-	conn, _, err := zk.Connect(c.servers, c.session, zk.WithDialer(c.dial), zk.WithEventCallback(c.event), zk.WithHostProvider(new(hosts)),
+	conn, _, err := zk.Connect(c.servers, c.session, zk.WithDialer(c.connect), zk.WithEventCallback(c.event), zk.WithHostProvider(new(hosts)),
 		zk.WithLogger(log.New(io.Discard, "", 0)), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxPacket), zk.WithMaxConnBufferSize(maxPacket))
 	if err != nil {
 		return nil, err
