@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // ErrClosed says that the [Client], or a registration, has been closed.
@@ -28,11 +29,11 @@ type Client struct {
 
 	ctx    context.Context // done when the client is closed
 	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup // what keeps copies announced
+	tasks  sync.WaitGroup           // what keeps copies announced
+	lines  turn.Lines[registration] // by ID
 
-	mu    sync.Mutex // guards the rest
-	good  int        // the agent that answered last
-	lines map[string]*line
+	mu   sync.Mutex // guards good, and that no task starts once the client is closed
+	good int        // the agent that answered last
 }
 
 var (
@@ -49,7 +50,7 @@ var (
 // the first use of the client: [Client.Register] fails with it, and
 // [Client.Watch] yields it.
 func New(urls string, opts ...Option) *Client {
-	c := &Client{config: newConfig(opts), lines: make(map[string]*line)}
+	c := &Client{config: newConfig(opts)}
 	c.agents, c.unusable = parseAgents(urls)
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.shared = discovery.Share(discovery.WatcherFunc(c.follow))

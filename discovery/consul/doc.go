@@ -46,8 +46,9 @@
 // stands. The next agent is asked, if there are several, after a delay that
 // begins below 1 s and grows to at most 30 s. When the service has been read
 // again, its set is yielded again. Answers of which a part makes sense are used
-// as far as they do, with an error that names the rest. An empty answer from an
-// agent that knows no leader is a failure, if there were copies before.
+// as far as they do, with an error that names the rest. An empty answer is a
+// failure if it comes from an agent that knows no leader, or if there are
+// copies that the token may not see.
 //
 // An answer with a status that means failure is a [*StatusError]. One of 400 to
 // 499 other than 408 and 429 is a rejection: [Client.Register] does not repeat

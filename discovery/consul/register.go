@@ -42,10 +42,10 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 	if err != nil {
 		return nil, fmt.Errorf("consul: register %q: %w", service, err)
 	}
-	r.line = c.line(r.id)
+	r.line = c.lines.Join(r.id)
 	if err := r.start(ctx); err != nil {
 		r.cancel(ErrClosed)
-		c.release(r.id)
+		r.line.Leave()
 		if c.closed() {
 			return nil, ErrClosed
 		}
@@ -145,31 +145,37 @@ func (c *config) beat() time.Duration { return c.ttl / 3 }
 func (r *registration) start(ctx context.Context) error {
 	bound, cancel := within(ctx, r.ctx)
 	defer cancel()
-	if err := r.line.enter(bound); err != nil {
+	if err := r.line.Enter(bound); err != nil {
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 	err := r.persist(bound, r.announce)
 	if err == nil && !r.keepWith(&r.c.tasks) {
 		err = ErrClosed
 	}
 	if err != nil {
-		if r.told && r.line.owner == nil {
-			r.takeBack(ctx)
-		}
+		r.takeBack(ctx)
 		return err
 	}
-	if old := r.line.owner; old != nil {
+	if old := r.line.Owner; old != nil {
 		old.end()
-		r.c.release(r.id)
+		r.line.Leave()
 	}
-	r.line.owner = r
+	r.line.Owner = r
 	return nil
 }
 
 // takeBack withdraws, once, what the agent may have accepted without our
-// knowing: its check will become critical anyhow.
+// knowing: its check will become critical anyhow. If the copy was announced
+// before, it is announced again as it was, at the next sign of life.
 func (r *registration) takeBack(ctx context.Context) {
+	if !r.told {
+		return
+	}
+	if old := r.line.Owner; old != nil {
+		old.replaced = true
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	_ = r.deregister(ctx)

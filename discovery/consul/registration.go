@@ -12,6 +12,7 @@ import (
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // A registration is one announced copy. Everything that is said of it is said
@@ -21,7 +22,7 @@ type registration struct {
 	service string
 	id      string
 	body    []byte // the definition
-	line    *line
+	line    *turn.Line[registration]
 
 	ctx    context.Context // done when the registration has ended
 	cancel context.CancelCauseFunc
@@ -31,8 +32,9 @@ type registration struct {
 	result error // of Close
 
 	// Of whoever has the turn:
-	told bool // the agent may have heard of it
-	over bool
+	told     bool // the agent may have heard of it
+	replaced bool // the agent may have been told of another in its place, in vain
+	over     bool
 }
 
 var _ discovery.Registration = (*registration)(nil)
@@ -54,15 +56,15 @@ func (r *registration) withdraw(ctx context.Context) error {
 		<-r.done
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 	if r.over {
 		return nil
 	}
 	// Who comes next must find the line while the withdrawal is under way.
-	defer r.c.release(r.id)
+	defer r.line.Leave()
 	r.end()
 	<-r.done
-	r.line.owner = nil
+	r.line.Owner = nil
 	ctx, cancel := context.WithTimeoutCause(ctx, r.c.ttl+2*removeAfter, errors.New("the agent must have removed it"))
 	defer cancel()
 	err := r.persist(ctx, r.deregister)
@@ -78,12 +80,12 @@ func (r *registration) enterLast(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
-		if r.line.enter(half) == nil {
+		if r.line.Enter(half) == nil {
 			return nil
 		}
 		r.cancel(ErrClosed)
 	}
-	return r.line.enter(ctx)
+	return r.line.Enter(ctx)
 }
 
 // end makes sure, when called with the turn, that nothing more is said of the
@@ -118,12 +120,17 @@ func (r *registration) keep() {
 // speak waits for the turn, and tells the agent that the copy lives, or
 // everything if it has forgotten the copy.
 func (r *registration) speak(ctx context.Context) error {
-	if err := r.line.enter(ctx); err != nil {
+	if err := r.line.Enter(ctx); err != nil {
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 	if r.over {
 		return ErrClosed
+	}
+	if r.replaced {
+		err := r.announce(ctx)
+		r.replaced = err != nil
+		return err
 	}
 	err := r.pass(ctx)
 	if !forgotten(err) {

@@ -12,15 +12,19 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/report"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
-const (
-	maxRetryDelay = 30 * time.Second
-)
+const maxRetryDelay = 30 * time.Second
 
-// errNoLeader says that an answer is empty because there is nobody who knows.
-var errNoLeader = errors.New("lists no copies, and knows no leader of the cluster; it is not believed")
+// Consul answers with an empty list where it knows nothing, and where it may
+// say nothing, too.
+var (
+	errNoLeader   = errors.New("lists no copies, and knows no leader of the cluster; it is not believed")
+	errAllHidden  = errors.New("the token may see none of its copies; it needs service:read and node:read")
+	errSomeHidden = errors.New("the token may not see all of its copies; it needs service:read and node:read")
+)
 
 // An index is where a blocking query continues: a number of one agent.
 // See https://developer.hashicorp.com/consul/api-docs/features/blocking for
@@ -33,50 +37,31 @@ type index struct {
 // follow is the one watch of a service.
 func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
 	return func(yield func([]discovery.Instance, error) bool) {
-		var (
-			at       index
-			last     []discovery.Instance
-			known    bool // there is a last set
-			failed   bool // since then
-			standing string
-			delays   = retry.New(maxRetryDelay)
-			pace     = pace{limit: c.wait}
-		)
+		r := report.New(fmt.Sprintf("consul: service %q", service), yield)
+		var at index
+		var last []discovery.Instance
+		delays := retry.New(maxRetryDelay)
+		pace := pace{limit: c.wait}
 		for ctx.Err() == nil {
 			start := time.Now()
-			set, next, err := c.ask(ctx, service, at, known && len(last) > 0)
+			set, next, err := c.ask(ctx, service, at)
 			if ctx.Err() != nil {
 				return
 			}
 			if set == nil {
-				at, failed = index{}, true // ask for everything, to hear at once when it is over
-				if !yield(nil, fmt.Errorf("consul: service %q: %w", service, err)) || !retry.Sleep(ctx, delays.Delay()) {
+				at, last = index{}, nil // ask for everything, to hear at once when it is over
+				if !r.Failed(err) || !retry.Sleep(ctx, delays.Delay()) {
 					return
 				}
 				continue
 			}
-			delays.Reset()
-			isNew := !known || failed || !slices.EqualFunc(set, last, discovery.Instance.Equal)
+			if at.value > 0 { // only then has the agent shown that all is well
+				delays.Reset()
+			}
+			isNew := last == nil || !slices.EqualFunc(set, last, discovery.Instance.Equal)
 			pause := pace.after(time.Since(start), isNew, at.value > 0 && next.value > at.value)
-			at = next
-			if isNew {
-				last, known, failed, standing = set, true, false, ""
-				if !yield(set, nil) {
-					return
-				}
-			}
-			if err != nil && err.Error() != standing {
-				standing = err.Error()
-				if !yield(nil, fmt.Errorf("consul: service %q: %w", service, err)) {
-					return
-				}
-			} else if err == nil && standing != "" {
-				standing = ""
-				if !yield(set, nil) { // what was left out is no more
-					return
-				}
-			}
-			if !retry.Sleep(ctx, pause) {
+			at, last = next, set
+			if !r.Found(set, err) || !retry.Sleep(ctx, pause) {
 				return
 			}
 		}
@@ -85,11 +70,14 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 
 // ask waits for a change of a service since at, and returns its set: nil if
 // there is none, and else with an error that says what it lacks.
-func (c *Client) ask(ctx context.Context, service string, at index, populated bool) (set []discovery.Instance, next index, err error) {
+func (c *Client) ask(ctx context.Context, service string, at index) (set []discovery.Instance, next index, err error) {
 	a := c.reader()
+	if at.agent != a {
+		at = index{}
+	}
 	query := c.query()
 	r := request{method: http.MethodGet, path: "/v1/health/service/" + url.PathEscape(service), query: query}
-	if at.agent == a && at.value > 0 {
+	if at.value > 0 {
 		query.Set("index", strconv.FormatUint(at.value, 10))
 		query.Set("wait", c.wait.String())
 		r.wait = c.wait + c.wait/16
@@ -105,8 +93,13 @@ func (c *Client) ask(ctx context.Context, service string, at index, populated bo
 	if set == nil {
 		return nil, index{}, fmt.Errorf("%s: %w", a, err)
 	}
-	if len(set) == 0 && populated && ans.header.Get("X-Consul-KnownLeader") == "false" {
+	switch hidden := ans.header.Get("X-Consul-Results-Filtered-By-ACLs") == "true"; {
+	case len(set) == 0 && hidden:
+		return nil, index{}, fmt.Errorf("%s: %w", a, errAllHidden)
+	case len(set) == 0 && ans.header.Get("X-Consul-KnownLeader") == "false":
 		return nil, index{}, fmt.Errorf("%s: %w", a, errNoLeader)
+	case hidden:
+		err = errors.Join(err, errSomeHidden)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", a, err)

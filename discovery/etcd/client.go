@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // ErrClosed says that the [Client], or a registration, has been closed.
@@ -27,8 +28,9 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // what keeps copies announced
 
-	mu     sync.Mutex               // guards owners
-	owners map[string]*registration // by key: who keeps it announced
+	lines turn.Lines[registration] // by key
+
+	mu sync.Mutex // guards that no task starts once the client is closed
 }
 
 var (
@@ -43,21 +45,26 @@ func New(client *clientv3.Client, opts ...Option) *Client {
 	if client == nil {
 		panic("etcd: New with a nil Client")
 	}
-	c := &Client{config: newConfig(opts), etcd: client, owners: make(map[string]*registration)}
+	c := &Client{config: newConfig(opts), etcd: client}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.shared = discovery.Share(discovery.WatcherFunc(c.follow))
 	return c
 }
 
+// maxAnswer bounds what a member may send at once.
+const maxAnswer = 64 << 20
+
 // Config returns settings for a client of the cluster at endpoints, such as
 // "http://10.0.0.1:2379", which notices within 15 s that a connection has gone
-// dead: etcd's own defaults do not look. Add credentials and TLS.
+// dead, and bounds what a member may answer at 64 MiB: etcd's own defaults do
+// neither. Add credentials and TLS.
 func Config(endpoints ...string) clientv3.Config {
 	return clientv3.Config{
 		Endpoints:            endpoints,
 		DialTimeout:          5 * time.Second,
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
+		MaxCallRecvMsgSize:   maxAnswer,
 	}
 }
 
@@ -104,6 +111,17 @@ func (c *Client) Close() {
 	c.cancel(ErrClosed)
 	c.mu.Unlock()
 	c.tasks.Wait()
+}
+
+// spawn runs a task that the client waits for, unless it has been closed.
+func (c *Client) spawn(task func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed() {
+		return false
+	}
+	c.tasks.Go(task)
+	return true
 }
 
 func (c *Client) closed() bool { return c.ctx.Err() != nil }

@@ -8,12 +8,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/report"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -51,13 +53,13 @@ func (c *Client) key(service string) string { return c.prefix + service + "/" }
 // follow is the one watch of a service.
 func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
 	return func(yield func([]discovery.Instance, error) bool) {
-		s := &story{c: c, service: service, yield: yield}
+		r := report.New(fmt.Sprintf("etcd: service %q", service), yield)
 		delays := retry.New(maxRetryDelay)
 		for ctx.Err() == nil {
 			begin := time.Now()
-			err := s.live(ctx)
+			err := c.live(ctx, service, r)
 			switch {
-			case ctx.Err() != nil || s.over:
+			case ctx.Err() != nil || r.Over():
 				return
 			case errors.Is(err, errNews):
 				if !retry.Sleep(ctx, time.Second-time.Since(begin)) {
@@ -68,57 +70,59 @@ func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discove
 			if time.Since(begin) > maxRetryDelay {
 				delays.Reset()
 			}
-			if !s.fail(fmt.Errorf("etcd: service %q: %w", service, explain(err))) || !retry.Sleep(ctx, delays.Delay()) {
+			if !r.Failed(explain(err)) || !retry.Sleep(ctx, delays.Delay()) {
 				return
 			}
 		}
 	}
 }
 
-// A story is what one watch has been told.
-type story struct {
-	c       *Client
-	service string
-	yield   func([]discovery.Instance, error) bool
-
-	last     []discovery.Instance
-	known    bool
-	failed   bool // since the last set
-	standing string
-	over     bool // the reader has gone
-}
-
 // live reads the service and follows its changes until something fails.
-func (s *story) live(ctx context.Context) error {
+func (c *Client) live(ctx context.Context, service string, r *report.Reporter) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	v, revision, err := s.c.read(ctx, s.service)
+	defer cancel() // which ends the watch
+	v, revision, err := c.read(ctx, service)
 	if err != nil {
 		return err
 	}
-	if !s.tell(v) {
+	if !r.Found(v.set()) {
 		return nil
 	}
-	changes := s.c.etcd.Watch(clientv3.WithRequireLeader(ctx), v.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
-	check := time.NewTimer(retry.Jitter(s.c.check))
+	// The call returns when a member has accepted the watch, which takes for as
+	// long as none can be reached.
+	var changes clientv3.WatchChan
+	accepted := make(chan clientv3.WatchChan, 1)
+	var calling sync.WaitGroup
+	calling.Go(func() {
+		accepted <- c.etcd.Watch(clientv3.WithRequireLeader(ctx), v.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1))
+	})
+	defer calling.Wait()
+	defer cancel()
+	patience := time.NewTimer(requestTimeout)
+	defer patience.Stop()
+	check := time.NewTimer(retry.Jitter(c.check))
 	defer check.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case changes = <-accepted:
+			patience.Stop()
+		case <-patience.C:
+			return fmt.Errorf("no watch within %v", requestTimeout)
 		case <-check.C:
-			if err := s.c.alive(ctx, v.prefix); err != nil {
+			if err := c.alive(ctx, v.prefix); err != nil {
 				return err
 			}
-			check.Reset(retry.Jitter(s.c.check))
-		case r, ok := <-changes:
-			if err := v.apply(r, ok); err != nil {
+			check.Reset(retry.Jitter(c.check))
+		case change, ok := <-changes:
+			if err := v.apply(change, ok); err != nil {
 				return err
 			}
 			if err := v.more(changes); err != nil {
 				return err
 			}
-			if !s.tell(v) {
+			if !r.Found(v.set()) {
 				return nil
 			}
 		}
@@ -223,45 +227,4 @@ func (v *view) set() ([]discovery.Instance, error) {
 		faults = append(faults, err)
 	}
 	return set, errors.Join(faults...)
-}
-
-// tell yields the set if it is news. It reports whether anyone listens.
-func (s *story) tell(v *view) bool {
-	set, fault := v.set()
-	if len(set) == 0 && fault != nil { // nothing of it makes sense: the last set stands
-		return s.complain(fault)
-	}
-	recovered := s.failed || s.standing != "" && (fault == nil || fault.Error() != s.standing)
-	if !s.known || recovered || !slices.EqualFunc(set, s.last, discovery.Instance.Equal) {
-		s.last, s.known, s.failed, s.standing = set, true, false, ""
-		if !s.yield(set, nil) {
-			s.over = true
-			return false
-		}
-	}
-	if fault != nil {
-		return s.complain(fault)
-	}
-	return true
-}
-
-// complain yields a fault of the records, unless it stands already.
-func (s *story) complain(fault error) bool {
-	if fault.Error() == s.standing {
-		return true
-	}
-	s.standing = fault.Error()
-	if !s.yield(nil, fmt.Errorf("etcd: service %q: %w", s.service, fault)) {
-		s.over = true
-	}
-	return !s.over
-}
-
-// fail yields that the service cannot be read.
-func (s *story) fail(err error) bool {
-	s.failed = true
-	if !s.yield(nil, err) {
-		s.over = true
-	}
-	return !s.over
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // ErrClosed says that the [Client], or a registration, has been closed.
@@ -46,16 +47,17 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // what keeps copies announced, and what authenticates
 
-	mu     sync.Mutex // guards the rest
-	conn   *zk.Conn   // nil until it is needed
-	state  state
-	owners map[string]*registration // by path: who keeps it announced
+	lines turn.Lines[registration] // by path
+
+	mu    sync.Mutex // guards the rest, and that no task starts once the client is closed
+	conn  *zk.Conn   // nil until it is needed
+	state state
 }
 
-// A state says whether there is a session, and which.
+// A state says whether there is a connection with a session.
 type state struct {
 	connected bool
-	session   int64
+	count     int           // of connections so far
 	changed   chan struct{} // closed by the next
 }
 
@@ -66,10 +68,11 @@ var (
 
 // New returns a client of the servers at addresses, comma-separated, each
 // host:port, or host for port 2181. It does no I/O and starts nothing: it
-// connects when it is first used. Addresses that cannot be used are reported by
+// connects when it is first used, and looks names up for each connection.
+// Addresses that cannot be used are reported by
 // then: [Client.Register] fails with that, and [Client.Watch] yields it.
 func New(addresses string, opts ...Option) *Client {
-	c := &Client{config: newConfig(opts), owners: make(map[string]*registration), authenticated: make(chan struct{})}
+	c := &Client{config: newConfig(opts), authenticated: make(chan struct{})}
 	c.servers, c.unusable = parseServers(addresses)
 	c.state.changed = make(chan struct{})
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
@@ -115,8 +118,9 @@ func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discover
 			yield(nil, ErrClosed)
 			return
 		}
-		bound, cancel := within(ctx, c.ctx)
+		bound, cancel := context.WithCancel(ctx)
 		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
 		for set, err := range c.shared.Watch(bound, service) {
 			if c.closed() {
 				break
@@ -147,6 +151,17 @@ func (c *Client) Close() {
 	c.tasks.Wait()
 }
 
+// spawn runs a task that the client waits for, unless it has been closed.
+func (c *Client) spawn(task func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed() {
+		return false
+	}
+	c.tasks.Go(task)
+	return true
+}
+
 func (c *Client) closed() bool { return c.ctx.Err() != nil }
 
 // usable reports why the client cannot be used.
@@ -167,7 +182,7 @@ func (c *Client) connection() (*zk.Conn, error) {
 	if c.conn != nil {
 		return c.conn, nil
 	}
-	conn, _, err := zk.Connect(c.servers, c.session, zk.WithDialer(c.dial), zk.WithEventCallback(c.event),
+	conn, _, err := zk.Connect(c.servers, c.session, zk.WithDialer(c.connect), zk.WithEventCallback(c.event), zk.WithHostProvider(new(hosts)),
 		zk.WithLogger(log.New(io.Discard, "", 0)), zk.WithLogInfo(false), zk.WithMaxBufferSize(maxPacket), zk.WithMaxConnBufferSize(maxPacket))
 	if err != nil {
 		return nil, err
@@ -184,6 +199,7 @@ func (c *Client) connection() (*zk.Conn, error) {
 func (c *Client) authenticate(conn *zk.Conn) {
 	delays := retry.New(c.session)
 	for {
+		before := c.now()
 		err := conn.AddAuth(c.scheme, []byte(c.credentials))
 		if err == nil {
 			close(c.authenticated)
@@ -192,7 +208,7 @@ func (c *Client) authenticate(conn *zk.Conn) {
 		if !c.closed() && !errors.Is(err, zk.ErrNoServer) {
 			c.log.Warn("authentication failed", "scheme", c.scheme, "error", err)
 		}
-		if !c.ready(c.ctx, delays.Delay()) {
+		if !c.ready(c.ctx, before, delays.Delay()) {
 			return
 		}
 	}
@@ -227,14 +243,14 @@ func (c *Client) event(e zk.Event) {
 	switch e.State {
 	case zk.StateHasSession:
 		connected = true
-		if c.conn != nil {
-			c.state.session = c.conn.SessionID()
-		}
 	case zk.StateDisconnected, zk.StateExpired, zk.StateAuthFailed:
 		connected = false
 	}
 	if connected != c.state.connected {
 		c.state.connected = connected
+		if connected {
+			c.state.count++
+		}
 		close(c.state.changed)
 		c.state.changed = make(chan struct{})
 	}
@@ -245,14 +261,4 @@ func (c *Client) now() state {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state
-}
-
-// within returns ctx, done when owner is done as well.
-func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }

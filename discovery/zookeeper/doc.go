@@ -41,7 +41,8 @@
 // When there is no connection to any server, that is yielded as an error, and
 // the last set stands. When there is one again, everything is read anew and the
 // set is yielded again; nothing that has changed meanwhile is missed. When the
-// session was lost, copies are announced again in the new one. A node whose
+// session was lost, copies are announced again in the new one. What was to be
+// withdrawn while there was no connection is withdrawn when there is one. A node whose
 // data makes no sense is left out, with an error that names it.
 //
 // # Security

@@ -3,13 +3,12 @@ package zookeeper
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"net"
 	"strconv"
 	"strings"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/facts"
 )
 
 // A layout is how copies are written.
@@ -23,74 +22,6 @@ type layout interface {
 	// for one that is not to be used.
 	marshal(service string, in discovery.Instance) ([]byte, error)
 	unmarshal(id string, data []byte) (in discovery.Instance, use bool, err error)
-}
-
-// The keys of metadata under which facts travel that no layout has a place
-// for.
-const (
-	keyScheme   = "scheme"
-	keyZone     = "zone"
-	keyWeight   = "weight"
-	keyPriority = "priority"
-)
-
-// carry returns the metadata of an instance with its other facts.
-func carry(in discovery.Instance) map[string]string {
-	metadata := maps.Clone(in.Metadata)
-	if metadata == nil {
-		metadata = make(map[string]string)
-	}
-	for key, value := range map[string]string{
-		keyScheme: in.Scheme, keyZone: in.Zone, keyWeight: number(in.Weight), keyPriority: number(in.Priority),
-	} {
-		if value == "" {
-			delete(metadata, key)
-		} else {
-			metadata[key] = value
-		}
-	}
-	return metadata
-}
-
-// number writes what is not zero.
-func number(n uint32) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatUint(uint64(n), 10)
-}
-
-// apply takes facts from metadata, as far as they make sense.
-func apply(in *discovery.Instance, metadata map[string]any) {
-	for key, value := range metadata {
-		var text string
-		switch value := value.(type) {
-		case string:
-			text = value
-		case json.Number, bool:
-			text = fmt.Sprint(value)
-		default:
-			continue
-		}
-		if in.Metadata == nil {
-			in.Metadata = make(map[string]string)
-		}
-		in.Metadata[key] = text
-	}
-	if scheme := strings.ToLower(in.Metadata[keyScheme]); scheme == "http" || scheme == "https" {
-		in.Scheme = scheme
-	}
-	in.Zone = in.Metadata[keyZone]
-	in.Weight = parseNumber(in.Metadata[keyWeight])
-	in.Priority = parseNumber(in.Metadata[keyPriority])
-}
-
-func parseNumber(text string) uint32 {
-	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(n)
 }
 
 // decode reads one object.
@@ -149,7 +80,7 @@ func (curator) marshal(service string, in discovery.Instance) ([]byte, error) {
 	} else {
 		s.Port = &port
 	}
-	if metadata := carry(in); len(metadata) > 0 {
+	if metadata := facts.Carry(in); len(metadata) > 0 {
 		s.Payload, err = json.Marshal(payload{Class: payloadClass, ID: in.Key(), Name: service, Metadata: metadata})
 		if err != nil {
 			return nil, err
@@ -181,7 +112,7 @@ func (curator) unmarshal(id string, data []byte) (in discovery.Instance, use boo
 	if len(s.Payload) > 0 {
 		_ = decode(s.Payload, &p) // another's payload means nothing to us
 	}
-	apply(&in, p.Metadata)
+	facts.Apply(&in, p.Metadata)
 	if in.Scheme == "" && s.Port == nil {
 		in.Scheme = "https"
 	}
@@ -220,7 +151,7 @@ func (l serverSets) marshal(_ string, in discovery.Instance) ([]byte, error) {
 	if l.endpoint != "" {
 		m.Additional[l.endpoint] = e
 	}
-	if metadata := carry(in); len(metadata) > 0 {
+	if metadata := facts.Carry(in); len(metadata) > 0 {
 		m.Metadata = make(map[string]any, len(metadata))
 		for k, v := range metadata {
 			m.Metadata[k] = v
@@ -246,7 +177,7 @@ func (l serverSets) unmarshal(id string, data []byte) (in discovery.Instance, us
 	}
 	in.ID = id
 	in.Addr = net.JoinHostPort(e.Host, strconv.Itoa(e.Port))
-	apply(&in, m.Metadata)
+	facts.Apply(&in, m.Metadata)
 	return in, true, nil
 }
 

@@ -60,8 +60,8 @@ func WithACL(acl ...zk.ACL) Option {
 	return optionFunc(func(c *config) { c.acl = acl })
 }
 
-// WithDialer sets what connects to servers, for TLS. The default, and nil, is
-// plain TCP.
+// WithDialer sets what connects to servers, for TLS: to an address as it was
+// given, a name being left to be looked up. The default, and nil, is plain TCP.
 func WithDialer(dial func(network, address string, timeout time.Duration) (net.Conn, error)) Option {
 	return optionFunc(func(c *config) { c.dial = dial })
 }

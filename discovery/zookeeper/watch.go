@@ -8,12 +8,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/report"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -37,35 +39,34 @@ func (c *Client) path(service string) (string, error) {
 // follow is the one watch of a service.
 func (c *Client) follow(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
 	return func(yield func([]discovery.Instance, error) bool) {
-		s := &story{c: c, service: service, yield: yield}
+		r := report.New(fmt.Sprintf("zookeeper: service %q", service), yield)
 		delays := retry.New(maxRetryDelay)
 		for ctx.Err() == nil {
-			begin := time.Now()
-			err := s.live(ctx)
-			if ctx.Err() != nil || s.over {
+			begin, before := time.Now(), c.now()
+			err := c.live(ctx, service, r)
+			if ctx.Err() != nil || r.Over() {
 				return
 			}
 			if time.Since(begin) > maxRetryDelay {
 				delays.Reset()
 			}
-			s.failed = true
-			if !yield(nil, fmt.Errorf("zookeeper: service %q: %w", service, err)) || !c.ready(ctx, delays.Delay()) {
+			if !r.Failed(err) || !c.ready(ctx, before, delays.Delay()) {
 				return
 			}
 		}
 	}
 }
 
-// ready waits for a delay, and not that long if there is a connection again. It
-// reports whether ctx is still alive.
-func (c *Client) ready(ctx context.Context, delay time.Duration) bool {
+// ready waits for a delay, and not that long if there is another connection than
+// before. It reports whether ctx is still alive.
+func (c *Client) ready(ctx context.Context, before state, delay time.Duration) bool {
 	if !retry.Sleep(ctx, min(delay, 100*time.Millisecond)) {
 		return false
 	}
 	timeout := time.After(delay)
 	for {
 		st := c.now()
-		if st.connected {
+		if st.connected && st.count != before.count {
 			return true
 		}
 		select {
@@ -76,19 +77,6 @@ func (c *Client) ready(ctx context.Context, delay time.Duration) bool {
 		case <-st.changed:
 		}
 	}
-}
-
-// A story is what one watch has been told.
-type story struct {
-	c       *Client
-	service string
-	yield   func([]discovery.Instance, error) bool
-
-	last     []discovery.Instance
-	known    bool
-	failed   bool // since the last set
-	standing string
-	over     bool // the reader has gone
 }
 
 // A node is a copy's, as last read.
@@ -105,24 +93,28 @@ type view struct {
 	path  string
 	nodes map[string]*node // by name; nil is to be read again
 	news  chan string      // names of nodes that have changed, "" for the list of them
+
+	waiting sync.WaitGroup // for events
 }
 
 // live reads the service and follows its changes until something fails.
-func (s *story) live(ctx context.Context) error {
-	path, err := s.c.path(s.service)
+func (c *Client) live(ctx context.Context, service string, r *report.Reporter) error {
+	path, err := c.path(service)
 	if err == nil {
-		err = s.c.usable()
+		err = c.usable()
 	}
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends those who wait for an event
-	conn, err := s.c.trusted()
+	defer cancel()
+	conn, err := c.trusted()
 	if err != nil {
 		return err
 	}
-	v := &view{c: s.c, conn: conn, path: path, nodes: make(map[string]*node), news: make(chan string, atOnce)}
+	v := &view{c: c, conn: conn, path: path, nodes: make(map[string]*node), news: make(chan string, atOnce)}
+	defer v.waiting.Wait()
+	defer cancel() // ends those who wait for an event
 	if err := v.list(ctx); err != nil {
 		return err
 	}
@@ -130,7 +122,7 @@ func (s *story) live(ctx context.Context) error {
 		if err := v.read(ctx); err != nil {
 			return err
 		}
-		if !s.tell(v) {
+		if !r.Found(v.set()) {
 			return nil
 		}
 		if err := v.change(ctx); err != nil {
@@ -191,7 +183,7 @@ func (v *view) list(ctx context.Context) error {
 // await passes the event of a watch on. It ends with the event, the session or
 // ctx.
 func (v *view) await(ctx context.Context, events <-chan zk.Event, name string) {
-	go func() {
+	v.waiting.Go(func() {
 		select {
 		case <-events:
 		case <-ctx.Done():
@@ -201,7 +193,7 @@ func (v *view) await(ctx context.Context, events <-chan zk.Event, name string) {
 		case v.news <- name:
 		case <-ctx.Done():
 		}
-	}()
+	})
 }
 
 // note takes in what has changed.
@@ -296,36 +288,4 @@ func (v *view) set() ([]discovery.Instance, error) {
 		faults = append(faults, err)
 	}
 	return set, errors.Join(faults...)
-}
-
-// tell yields the set if it is news. It reports whether anyone listens.
-func (s *story) tell(v *view) bool {
-	set, fault := v.set()
-	if len(set) == 0 && fault != nil { // nothing of it makes sense: the last set stands
-		return s.complain(fault)
-	}
-	recovered := s.failed || s.standing != "" && (fault == nil || fault.Error() != s.standing)
-	if !s.known || recovered || !slices.EqualFunc(set, s.last, discovery.Instance.Equal) {
-		s.last, s.known, s.failed, s.standing = set, true, false, ""
-		if !s.yield(set, nil) {
-			s.over = true
-			return false
-		}
-	}
-	if fault != nil {
-		return s.complain(fault)
-	}
-	return true
-}
-
-// complain yields a fault of the nodes, unless it stands already.
-func (s *story) complain(fault error) bool {
-	if fault.Error() == s.standing {
-		return true
-	}
-	s.standing = fault.Error()
-	if !s.yield(nil, fmt.Errorf("zookeeper: service %q: %w", s.service, fault)) {
-		s.over = true
-	}
-	return !s.over
 }

@@ -85,6 +85,7 @@ func (sc *scene) end() {
 
 func killed(t *testing.T, h Harness, s Subject) {
 	sc := begin(t, h, s)
+	sc.traffic.forget()
 	s.Server.Kill()
 	t.Logf("complaint: %v", sc.traffic.complaint(h.patience()))
 	s.Server.Restart()
@@ -119,6 +120,7 @@ func frozen(t *testing.T, h Harness, s Subject) {
 
 func cut(t *testing.T, h Harness, s Subject) {
 	sc := begin(t, h, s)
+	sc.traffic.forget()
 	s.Proxy.Cut()
 	t.Logf("complaint: %v", sc.traffic.complaint(h.patience()))
 	s.Proxy.Heal()
@@ -140,6 +142,7 @@ func slow(t *testing.T, h Harness, s Subject) {
 
 func revoked(t *testing.T, h Harness, s Subject) {
 	sc := begin(t, h, s)
+	sc.traffic.forget()
 	s.Revoke(t, true)
 	if s.Proxy != nil { // what is connected may have been let in for good
 		s.Proxy.Cut()

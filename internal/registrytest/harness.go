@@ -71,7 +71,7 @@ func (h Harness) patience() time.Duration { return cmp.Or(h.Patience, defaultPat
 // newService returns a name that no other test uses.
 func newService() string { return fmt.Sprintf("orders-%08x", rand.Uint32()) }
 
-// A copy is a server of the service that is looked for.
+// A replica is a server of the service that is looked for.
 type replica struct {
 	instance discovery.Instance
 	server   *http.Server

@@ -1,10 +1,12 @@
 package registrytest
 
 import (
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -64,5 +66,13 @@ func Built(t testing.TB, name string) string {
 	if len(found) == 0 {
 		Missing(t, name+": run .ci/tools/"+name+"/build")
 	}
-	return slices.Max(found)
+	return newest(found)
 }
+
+// newest returns the path whose name ends in the highest version.
+func newest(paths []string) string {
+	return slices.MaxFunc(paths, func(a, b string) int { return version.Compare(goVersion(a), goVersion(b)) })
+}
+
+// goVersion returns the version at the end of a path, as one of Go.
+func goVersion(path string) string { return "go" + path[strings.LastIndex(path, "-v")+2:] }

@@ -47,6 +47,9 @@ func Start(t testing.TB, command func() *exec.Cmd, ready func(context.Context) e
 // Restart starts the server again after Kill, and waits until it is ready.
 func (s *Server) Restart() {
 	s.t.Helper()
+	if s.running != nil {
+		s.t.Fatal("registrytest: Restart of a server that runs")
+	}
 	cmd := s.command()
 	cmd.Stdout, cmd.Stderr = &s.output, &s.output
 	cmd.SysProcAttr = attributes()

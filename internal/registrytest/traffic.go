@@ -124,7 +124,14 @@ func (tr *traffic) reaches(patience time.Duration, replicas ...*replica) {
 	tr.t.Fatalf("after %v calls do not reach the %d copies that are listed (missing: %q); the registry's last error: %v", patience, len(replicas), missing, tr.latest)
 }
 
-// complaint waits until the registry is known to fail.
+// forget forgets the registry's errors of before a fault.
+func (tr *traffic) forget() {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.errors, tr.latest = 0, nil
+}
+
+// complaint waits until the registry is known to fail, since forget.
 func (tr *traffic) complaint(patience time.Duration) error {
 	tr.t.Helper()
 	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(interval) {
