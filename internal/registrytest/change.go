@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/balancer"
-	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/transport"
 )
 
@@ -27,7 +26,7 @@ func BenchmarkChange(b *testing.B, h Harness) {
 	s := h.New(b)
 	service := newService()
 	all := s.replicas(b, service, 2)
-	held := make(map[string]discovery.Registration)
+	held := make(map[string]registered)
 	s.set(b, held, service, instances(all[:1])...)
 
 	sizes := make(chan int, 1024)

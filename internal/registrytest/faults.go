@@ -46,14 +46,14 @@ type scene struct {
 	t       *testing.T
 	service string
 	all     []*replica
-	held    map[string]discovery.Registration
+	held    map[string]registered
 	traffic *traffic
 	h       Harness
 }
 
 func begin(t *testing.T, h Harness, s Subject) *scene {
 	t.Helper()
-	sc := &scene{Subject: s, t: t, h: h, service: newService(), held: make(map[string]discovery.Registration)}
+	sc := &scene{Subject: s, t: t, h: h, service: newService(), held: make(map[string]registered)}
 	sc.all = s.replicas(t, sc.service, 4)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -173,7 +173,7 @@ func thousand(t *testing.T, h Harness, s Subject) {
 	if n == 0 {
 		n = 1000
 	}
-	held := make(map[string]discovery.Registration)
+	held := make(map[string]registered)
 	set := make([]discovery.Instance, n)
 	for i := range set {
 		set[i] = discovery.Instance{ID: fmt.Sprintf("%s-%d", service, i), Addr: fmt.Sprintf("192.0.%d.%d:80", 2+i/250, 1+i%250)}
@@ -193,7 +193,7 @@ func thousand(t *testing.T, h Harness, s Subject) {
 // no state of before is seen after a later one.
 func churn(t *testing.T, h Harness, s Subject) {
 	service := newService()
-	held := make(map[string]discovery.Registration)
+	held := make(map[string]registered)
 	state := func(i int) []discovery.Instance {
 		return []discovery.Instance{
 			{ID: service + "-0", Addr: "192.0.2.1:80"},

@@ -113,8 +113,15 @@ func instances(replicas []*replica) []discovery.Instance {
 	return set
 }
 
-// set lists copies in the registry, by whatever means there are.
-func (s *Subject) set(t testing.TB, held map[string]discovery.Registration, service string, set ...discovery.Instance) {
+// registered is a copy that is announced by the Registrar.
+type registered struct {
+	discovery.Registration
+	instance discovery.Instance
+}
+
+// set lists copies in the registry, by whatever means there are. What is
+// announced already, and unchanged, is left alone.
+func (s *Subject) set(t testing.TB, held map[string]registered, service string, set ...discovery.Instance) {
 	t.Helper()
 	if s.Set != nil {
 		s.Set(t, service, set...)
@@ -135,10 +142,13 @@ func (s *Subject) set(t testing.TB, held map[string]discovery.Registration, serv
 		}
 	}
 	for _, in := range set {
+		if before, ok := held[in.ID]; ok && before.instance.Equal(in) {
+			continue
+		}
 		r, err := s.Registrar.Register(ctx, service, in)
 		if err != nil {
 			t.Fatalf("register %s: %v", in.ID, err)
 		}
-		held[in.ID] = r
+		held[in.ID] = registered{r, in}
 	}
 }
