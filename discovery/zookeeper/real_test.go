@@ -157,6 +157,31 @@ func (e *ensemble) set(t testing.TB, service string, instances ...discovery.Inst
 	e.listed[service] = now
 }
 
+// revoke lets nobody but the test itself read what is listed, or everybody
+// again.
+func (e *ensemble) revoke(t testing.TB, revoked bool) {
+	t.Helper()
+	acl := zk.WorldACL(zk.PermAll)
+	if revoked {
+		acl = zk.DigestACL(zk.PermAll, "root", "secret")
+		try(t, func() error { return e.direct.AddAuth("digest", []byte("root:secret")) })
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for service, nodes := range e.listed {
+		for path := range nodes {
+			try(t, func() error {
+				_, err := e.direct.SetACL(path, acl, -1)
+				return err
+			})
+		}
+		try(t, func() error {
+			_, err := e.direct.SetACL("/services/"+service, acl, -1)
+			return err
+		})
+	}
+}
+
 func subject(t testing.TB) (*ensemble, *zookeeper.Client, registrytest.Subject) {
 	t.Helper()
 	e := startEnsemble(t)
@@ -164,7 +189,7 @@ func subject(t testing.TB) (*ensemble, *zookeeper.Client, registrytest.Subject) 
 	registry := zookeeper.New(proxy.Addr(), zookeeper.WithSessionTimeout(3*time.Second))
 	t.Cleanup(registry.Close)
 	return e, registry, registrytest.Subject{
-		Watcher: registry, Registrar: registry, Server: e.server, Proxy: proxy,
+		Watcher: registry, Registrar: registry, Server: e.server, Proxy: proxy, Revoke: e.revoke,
 		Set: func(t testing.TB, service string, instances ...discovery.Instance) { e.set(t, service, instances...) },
 	}
 }
