@@ -1,12 +1,18 @@
 # Each target is one line that works by hand as well.
 .DEFAULT_GOAL := help
-.PHONY: help test race lint bench fuzz cover tidy quickstart ci
+.PHONY: help test work registries race lint bench fuzz cover tidy quickstart ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
 test: ## all tests
 	go test ./...
+
+work: ## all tests of all modules; those with programs of others are skipped where these are missing
+	go test work
+
+registries: ## tests with real registries, which are installed and built if need be
+	.ci/run registries
 
 race: ## all tests with the race detector, in random order
 	go test -race -shuffle=on ./...
