@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
@@ -29,8 +30,8 @@ type Client struct {
 
 	ctx    context.Context // done when the client is closed
 	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup           // what keeps copies announced
-	lines  turn.Lines[registration] // by ID
+	tasks  sync.WaitGroup                   // what keeps copies announced
+	lines  turn.Lines[string, registration] // by ID
 
 	mu   sync.Mutex // guards good, and that no task starts once the client is closed
 	good int        // the agent that answered last
@@ -91,32 +92,15 @@ func newTransport() *http.Transport {
 //
 // See [discovery.Watcher] for the contract.
 func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
+	if c.unusable == nil {
+		return life.Watch(ctx, c.ctx, c.shared, service)
+	}
 	return func(yield func([]discovery.Instance, error) bool) {
 		if ctx.Err() != nil {
 			return
 		}
-		if c.closed() {
-			yield(nil, ErrClosed)
-			return
-		}
-		if c.unusable != nil {
-			if yield(nil, c.unusable) {
-				c.rest(ctx, yield)
-			}
-			return
-		}
-		bound, cancel := within(ctx, c.ctx)
-		defer cancel()
-		for set, err := range c.shared.Watch(bound, service) {
-			if c.closed() {
-				break
-			}
-			if !yield(set, err) {
-				return
-			}
-		}
-		if c.closed() && ctx.Err() == nil {
-			yield(nil, ErrClosed)
+		if err := c.usable(); yield(nil, err) && !c.closed() {
+			c.rest(ctx, yield)
 		}
 	}
 }
@@ -161,14 +145,4 @@ func (c *Client) usable() error {
 		return ErrClosed
 	}
 	return c.unusable
-}
-
-// within returns ctx, done when owner is done as well.
-func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -143,7 +144,7 @@ func (c *config) beat() time.Duration { return c.ttl / 3 }
 
 // start announces the copy and begins to keep it announced.
 func (r *registration) start(ctx context.Context) error {
-	bound, cancel := within(ctx, r.ctx)
+	bound, cancel := life.Within(ctx, r.ctx)
 	defer cancel()
 	if err := r.line.Enter(bound); err != nil {
 		return err

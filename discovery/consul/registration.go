@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/namesake-go/namesake/discovery"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
@@ -22,7 +21,7 @@ type registration struct {
 	service string
 	id      string
 	body    []byte // the definition
-	line    *turn.Line[registration]
+	line    *turn.Line[string, registration]
 
 	ctx    context.Context // done when the registration has ended
 	cancel context.CancelCauseFunc
@@ -51,7 +50,7 @@ func (r *registration) Close(ctx context.Context) error {
 }
 
 func (r *registration) withdraw(ctx context.Context) error {
-	if err := r.enterLast(ctx); err != nil {
+	if err := r.line.EnterLast(ctx, func() { r.cancel(ErrClosed) }); err != nil {
 		r.cancel(ErrClosed)
 		<-r.done
 		return err
@@ -72,20 +71,6 @@ func (r *registration) withdraw(ctx context.Context) error {
 		r.c.closeIdle()
 	}
 	return err
-}
-
-// enterLast waits for the turn, and breaks off what is said at the moment if
-// it takes too long. It could not be known otherwise what comes last.
-func (r *registration) enterLast(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-		if r.line.Enter(half) == nil {
-			return nil
-		}
-		r.cancel(ErrClosed)
-	}
-	return r.line.Enter(ctx)
 }
 
 // end makes sure, when called with the turn, that nothing more is said of the

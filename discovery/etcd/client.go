@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
@@ -28,7 +29,7 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // what keeps copies announced
 
-	lines turn.Lines[registration] // by key
+	lines turn.Lines[string, registration] // by key
 
 	mu sync.Mutex // guards that no task starts once the client is closed
 }
@@ -74,28 +75,7 @@ func Config(endpoints ...string) clientv3.Config {
 //
 // See [discovery.Watcher] for the contract.
 func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
-	return func(yield func([]discovery.Instance, error) bool) {
-		if ctx.Err() != nil {
-			return
-		}
-		if c.closed() {
-			yield(nil, ErrClosed)
-			return
-		}
-		bound, cancel := within(ctx, c.ctx)
-		defer cancel()
-		for set, err := range c.shared.Watch(bound, service) {
-			if c.closed() {
-				break
-			}
-			if !yield(set, err) {
-				return
-			}
-		}
-		if c.closed() && ctx.Err() == nil {
-			yield(nil, ErrClosed)
-		}
-	}
+	return life.Watch(ctx, c.ctx, c.shared, service)
 }
 
 // Close ends all watches and stops renewing the leases of what was registered,
@@ -125,13 +105,3 @@ func (c *Client) spawn(task func()) bool {
 }
 
 func (c *Client) closed() bool { return c.ctx.Err() != nil }
-
-// within returns ctx, done when owner is done as well.
-func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}

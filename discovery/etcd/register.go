@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -63,7 +64,7 @@ func (c *Client) newRegistration(service string, in discovery.Instance) (*regist
 
 // start announces the copy and begins to keep it announced.
 func (r *registration) start(ctx context.Context) error {
-	bound, cancel := within(ctx, r.ctx)
+	bound, cancel := life.Within(ctx, r.ctx)
 	defer cancel()
 	if err := r.line.Enter(bound); err != nil {
 		return err

@@ -21,7 +21,7 @@ type registration struct {
 	service string
 	key     string
 	value   string
-	line    *turn.Line[registration]
+	line    *turn.Line[string, registration]
 
 	ctx    context.Context // done when it is to be kept announced no more
 	cancel context.CancelFunc

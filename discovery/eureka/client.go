@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
 
 // ErrClosed says that the [Client], or the [Registration], has been closed.
@@ -32,9 +33,10 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // feeds, heartbeats, and the search for servers
 
+	lines turn.Lines[copyKey, Registration] // of those who speak for a copy
+
 	mu    sync.Mutex       // guards the rest; taken before a feed's
 	feeds map[string]*feed // the running ones: by service, or one without a name for all
-	lines map[copyKey]*line
 }
 
 var (
@@ -54,7 +56,7 @@ var (
 // the first use of the client: [Client.Register] fails with it, and
 // [Client.Watch] yields it.
 func New(serverURLs string, opts ...Option) *Client {
-	c := &Client{config: newConfig(opts), feeds: make(map[string]*feed), lines: make(map[copyKey]*line)}
+	c := &Client{config: newConfig(opts), feeds: make(map[string]*feed)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.unusable = c.cluster.init(c, serverURLs)
 	c.reads.cluster, c.writes.cluster = &c.cluster, &c.cluster
@@ -135,14 +137,4 @@ func (c *Client) usable() error {
 		return ErrClosed
 	}
 	return c.unusable
-}
-
-// within returns ctx, done when owner is done as well.
-func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 )
 
@@ -39,11 +40,11 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 	r.want.Store(&c.initial)
 	r.data.Store(&w)
 	r.ctx, r.cancel = context.WithCancelCause(c.ctx)
-	r.line = c.line(r.key)
+	r.line = c.lines.Join(r.key)
 	r.examine(ctx)
 	if err := r.start(ctx); err != nil {
 		r.cancel(ErrClosed)
-		c.release(r.key)
+		r.line.Leave()
 		if c.closed() {
 			return nil, ErrClosed
 		}
@@ -54,14 +55,14 @@ func (c *Client) Register(ctx context.Context, service string, in discovery.Inst
 
 // start announces the copy and begins the heartbeats.
 func (r *Registration) start(ctx context.Context) error {
-	bound, cancel := within(ctx, r.ctx)
+	bound, cancel := life.Within(ctx, r.ctx)
 	defer cancel()
-	if err := r.line.enter(bound); err != nil {
+	if err := r.line.Enter(bound); err != nil {
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 
-	old := r.line.owner
+	old := r.line.Owner
 	if old != nil {
 		r.in.LastDirty = old.in.LastDirty
 	}
@@ -79,9 +80,9 @@ func (r *Registration) start(ctx context.Context) error {
 	}
 	if old != nil {
 		old.end()
-		r.c.release(r.key)
+		r.line.Leave()
 	}
-	r.line.owner = r
+	r.line.Owner = r
 	return nil
 }
 

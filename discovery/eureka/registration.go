@@ -63,20 +63,20 @@ func (r *Registration) Close(ctx context.Context) error {
 }
 
 func (r *Registration) withdraw(ctx context.Context) error {
-	if err := r.enterLast(ctx); err != nil {
+	if err := r.line.EnterLast(ctx, func() { r.cancel(ErrClosed) }); err != nil {
 		r.cancel(ErrClosed)
 		<-r.done
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 	if r.over {
 		return nil
 	}
 	// Who comes next must find the line while the withdrawal is under way.
-	defer r.c.release(r.key)
+	defer r.line.Leave()
 	r.end()
 	<-r.done
-	r.line.owner = nil
+	r.line.Owner = nil
 	ctx, cancel := context.WithTimeoutCause(ctx, r.c.lease, errors.New("its lease must have run out"))
 	defer cancel()
 	err := r.persist(ctx, r.cancelLease)
@@ -84,20 +84,6 @@ func (r *Registration) withdraw(ctx context.Context) error {
 		r.c.closeIdle()
 	}
 	return err
-}
-
-// enterLast waits for the turn, and breaks off what is said at the moment if
-// it takes too long. It could not be known otherwise what comes last.
-func (r *Registration) enterLast(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-		if r.line.enter(half) == nil {
-			return nil
-		}
-		r.cancel(ErrClosed)
-	}
-	return r.line.enter(ctx)
 }
 
 // end makes the heartbeats stop. Called with the turn, it makes sure that
@@ -139,10 +125,10 @@ func (r *Registration) beat() {
 
 // speak waits for the turn and tells a server what there is to tell.
 func (r *Registration) speak(ctx context.Context) error {
-	if err := r.line.enter(ctx); err != nil {
+	if err := r.line.Enter(ctx); err != nil {
 		return err
 	}
-	defer r.line.exit()
+	defer r.line.Exit()
 	if r.over {
 		return ErrClosed
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/namesake-go/namesake/discovery/eureka/internal/wire"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 )
 
 // A Status is what a copy is announced as. Only copies that are Up get calls.
@@ -51,7 +52,7 @@ func (r *Registration) SetStatus(ctx context.Context, status Status) error {
 		return ErrClosed
 	}
 	r.want.Store(&status)
-	bound, cancel := within(ctx, r.ctx)
+	bound, cancel := life.Within(ctx, r.ctx)
 	defer cancel()
 	r.examine(bound)
 	return r.settled(r.persist(bound, r.speak), "status of")
@@ -80,7 +81,7 @@ func (r *Registration) RemoteStatus(ctx context.Context) (Status, error) {
 	if err != nil {
 		return "", err
 	}
-	bound, cancel := within(ctx, r.c.ctx)
+	bound, cancel := life.Within(ctx, r.c.ctx)
 	defer cancel()
 	err = r.c.reads.try(bound, func(ctx context.Context, s *server) error {
 		status = ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 )
 
 // Update changes what is announced of the copy, such as its weight or its
@@ -29,7 +30,7 @@ func (r *Registration) Update(ctx context.Context, in discovery.Instance) error 
 		return ErrClosed
 	}
 	before := r.data.Swap(&w)
-	bound, cancel := within(ctx, r.ctx)
+	bound, cancel := life.Within(ctx, r.ctx)
 	defer cancel()
 	err = r.persist(bound, r.speak)
 	if rejected(err) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 )
 
 // ErrClosed says that the [Client] has been closed.
@@ -60,7 +61,7 @@ func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discover
 			return
 		}
 		defer c.leave(s, r)
-		bound, cancel := within(ctx, c.ctx)
+		bound, cancel := life.Within(ctx, c.ctx)
 		defer cancel()
 		over := !r.news.watch(bound, func(set []discovery.Instance, err error) bool {
 			if err != nil {
@@ -125,15 +126,5 @@ func (c *Client) leave(s *session, r *resource) {
 	if last {
 		s.cancel()
 		<-s.done
-	}
-}
-
-// within returns ctx, done when owner is done as well.
-func within(ctx, owner context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(owner, func() { cancel(context.Cause(owner)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/namesake-go/namesake/discovery"
+	"github.com/namesake-go/namesake/discovery/internal/life"
 	"github.com/namesake-go/namesake/discovery/internal/retry"
 	"github.com/namesake-go/namesake/discovery/internal/turn"
 )
@@ -47,7 +48,7 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	tasks  sync.WaitGroup // what keeps copies announced, and what authenticates
 
-	lines turn.Lines[registration] // by path
+	lines turn.Lines[string, registration] // by path
 
 	mu    sync.Mutex // guards the rest, and that no task starts once the client is closed
 	conn  *zk.Conn   // nil until it is needed
@@ -110,29 +111,7 @@ func parseServers(list string) ([]string, error) {
 //
 // See [discovery.Watcher] for the contract.
 func (c *Client) Watch(ctx context.Context, service string) iter.Seq2[[]discovery.Instance, error] {
-	return func(yield func([]discovery.Instance, error) bool) {
-		if ctx.Err() != nil {
-			return
-		}
-		if c.closed() {
-			yield(nil, ErrClosed)
-			return
-		}
-		bound, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(c.ctx, cancel)()
-		for set, err := range c.shared.Watch(bound, service) {
-			if c.closed() {
-				break
-			}
-			if !yield(set, err) {
-				return
-			}
-		}
-		if c.closed() && ctx.Err() == nil {
-			yield(nil, ErrClosed)
-		}
-	}
+	return life.Watch(ctx, c.ctx, c.shared, service)
 }
 
 // Close ends all watches and the session, and waits for that. Watches yield

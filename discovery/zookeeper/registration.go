@@ -20,7 +20,7 @@ type registration struct {
 	parent  string
 	path    string
 	data    []byte
-	line    *turn.Line[registration]
+	line    *turn.Line[string, registration]
 
 	ctx     context.Context // done when it is to be kept announced no more
 	cancel  context.CancelCauseFunc

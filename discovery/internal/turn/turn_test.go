@@ -14,7 +14,7 @@ import (
 
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lines turn.Lines[string]
+		var lines turn.Lines[string, string]
 		a, b, other := lines.Join("x"), lines.Join("x"), lines.Join("y")
 		require.NoError(t, a.Enter(t.Context()))
 		require.NoError(t, other.Enter(t.Context()), "another line")
@@ -43,7 +43,7 @@ func TestTurns(t *testing.T) {
 
 // A line is forgotten when the last has left it.
 func TestLeave(t *testing.T) {
-	var lines turn.Lines[string]
+	var lines turn.Lines[string, string]
 	a, b := lines.Join("x"), lines.Join("x")
 	assert.Same(t, a, b)
 	a.Leave()
